@@ -1,0 +1,39 @@
+"""Second Brain: the knowledge backend that needs nothing but Postgres.
+
+Every piece of shared state is a row in Postgres. Web and worker processes hold none, so any number of them can
+be started, killed and replaced at any moment. A folder is a piece of state; start with its `__init__.py`.
+
+    app.py         the web application: routes, who may call them, how errors are answered
+    web.py         what every route shares
+    wiring.py      builds what a process needs from its settings and hands it down
+    serve.py       one web instance (gunicorn, gevent)
+    work.py        one worker process
+    cli.py         the `secondbrain` command
+    up.py          the bundled server, three web instances and a worker on one machine
+    supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
+    settings.py    the only reader of the environment
+    keyring.py     signs, verifies, seals and derives, by purpose and key id
+    errors.py      the kinds of things that go wrong
+    logs.py        how log lines look
+    rooms.py       the list of rooms
+
+    db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server
+    rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
+    tenants/       tenants, users, sessions          who is asking; the one room others may import
+    oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
+    connectors/    connectors, credentials (sealed)  providers/ read the sources
+    jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
+    sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
+    documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
+    search/        the hybrid query, answers
+    embeddings/    text to vectors: local, or any OpenAI-compatible server
+    flows/         the product's verbs; each may use several rooms in one transaction
+
+Directions, kept by tests/architecture: app -> flows -> rooms -> tenants -> db -> errors, and inside a room
+routes -> repository -> models. A room never imports another room; work across rooms is a flow.
+
+A room is added with its folder, one migration, tests/<room>/ and one line in rooms.py; the guard tests say what
+is missing.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""connectors, credentials."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.base import Base, CreatedAt, Json, Key, Moment, TenantKey, Words
+
+
+class Connector(Base):
+    __tablename__ = "connectors"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "type", name="uq_connectors_type"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connected_by"],
+            ["users.tenant_id", "users.id"],
+            ondelete="SET NULL (connected_by)",
+            name="fk_connectors_connected_by",
+        ),
+        CheckConstraint("status IN ('connected', 'needs_reconnect', 'disconnected')", name="status_is_known"),
+        {"comment": "A tenant's connection to one source; at most one per type"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    id: Mapped[Key]
+    type: Mapped[Words] = mapped_column(comment="github, gmail, slack, …")
+    status: Mapped[Words] = mapped_column(
+        comment="connected, needs_reconnect or disconnected; a sync's state is not here"
+    )
+    status_reason: Mapped[Words | None] = mapped_column(
+        comment="Why it needs to be reconnected, for a person"
+    )
+    account_id: Mapped[Words | None] = mapped_column(comment="The connected account's id at the provider")
+    account_label: Mapped[Words | None] = mapped_column(
+        comment="The connected account's name at the provider"
+    )
+    settings: Mapped[Json] = mapped_column(
+        server_default=text("'{}'"), comment="What to sync, such as repositories; never a secret"
+    )
+    connected_by: Mapped[UUID | None] = mapped_column(comment="Who connected it")
+    created_at: Mapped[CreatedAt]
+    connected_at: Mapped[Moment | None] = mapped_column(comment="When credentials were last obtained")
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When the row last changed")
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """One of the settings, or `default`."""
+        return self.settings.get(name, default)
+
+
+class Credential(Base):
+    __tablename__ = "credentials"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "connector_id"],
+            ["connectors.tenant_id", "connectors.id"],
+            ondelete="CASCADE",
+            name="fk_credentials_connector",
+        ),
+        {"comment": "OAuth credentials, sealed with AES-256-GCM for exactly this tenant and connector"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Whose credentials these are")
+    sealed: Mapped[bytes] = mapped_column(comment="Ciphertext with its key id; opens only for this row")
+    expires_at: Mapped[Moment | None] = mapped_column(comment="When the access token expires, if it does")
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When they were last obtained or refreshed")

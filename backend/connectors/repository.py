@@ -1,0 +1,149 @@
+"""Connect, read, configure, disconnect; credentials sealed for exactly one tenant and connector."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from backend.connectors.models import Connector, Credential
+from backend.errors import NotFound
+from backend.keyring import Keyring
+
+_PURPOSE = "credentials"
+
+
+class NotConnected(NotFound):
+    """This source is not connected."""
+
+
+class CredentialsNotFound(NotFound):
+    """There are no credentials for this source; connect it again."""
+
+
+class ConnectorRepository:
+    """Connectors of one tenant, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def connect(
+        self, tenant_id: UUID, connector_type: str, *, connected_by: UUID, account_id: str, account_label: str
+    ) -> Connector:
+        """The tenant's one connector of this type, made or connected again; settings are kept."""
+        values = {
+            "status": "connected",
+            "status_reason": None,
+            "account_id": account_id,
+            "account_label": account_label,
+            "connected_by": connected_by,
+            "connected_at": func.now(),
+            "updated_at": func.now(),
+        }
+        return self._session.scalars(
+            insert(Connector)
+            .values(tenant_id=tenant_id, type=connector_type, **values)
+            .on_conflict_do_update(constraint="uq_connectors_type", set_=values)
+            .returning(Connector),
+            execution_options={"populate_existing": True},
+        ).one()
+
+    def find(self, tenant_id: UUID, connector_type: str) -> Connector | None:
+        """The tenant's connector of this type."""
+        return self._session.scalar(
+            select(Connector).where(Connector.tenant_id == tenant_id, Connector.type == connector_type)
+        )
+
+    def get(self, tenant_id: UUID, connector_type: str) -> Connector:
+        """The same, if it is connected or was until its credentials broke. Raises NotConnected."""
+        connector = self.find(tenant_id, connector_type)
+        if connector is None or connector.status == "disconnected":
+            raise NotConnected
+        return connector
+
+    def get_by_id(self, tenant_id: UUID, connector_id: UUID) -> Connector:
+        """The connector, whatever its status. Raises NotConnected."""
+        connector = self._session.get(Connector, (tenant_id, connector_id))
+        if connector is None:
+            raise NotConnected
+        return connector
+
+    def list_all(self, tenant_id: UUID) -> Sequence[Connector]:
+        """All of the tenant's connectors, by type."""
+        return self._session.scalars(
+            select(Connector).where(Connector.tenant_id == tenant_id).order_by(Connector.type)
+        ).all()
+
+    def configure(self, tenant_id: UUID, connector_id: UUID, settings: Mapping[str, Any]) -> None:
+        """Replaces what is to be synced; the values have been validated."""
+        self._session.execute(
+            update(Connector)
+            .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)
+            .values(settings=dict(settings), updated_at=func.now())
+        )
+
+    def need_reconnect(self, tenant_id: UUID, connector_id: UUID, reason: str) -> None:
+        """Records that the provider refuses the credentials; documents stay."""
+        self._session.execute(
+            update(Connector)
+            .where(
+                Connector.tenant_id == tenant_id,
+                Connector.id == connector_id,
+                Connector.status == "connected",
+            )
+            .values(status="needs_reconnect", status_reason=reason, updated_at=func.now())
+        )
+
+    def disconnect(self, tenant_id: UUID, connector_id: UUID) -> None:
+        """Forgets the credentials; documents stay."""
+        self._session.execute(
+            delete(Credential).where(
+                Credential.tenant_id == tenant_id, Credential.connector_id == connector_id
+            )
+        )
+        self._session.execute(
+            update(Connector)
+            .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)
+            .values(status="disconnected", status_reason=None, updated_at=func.now())
+        )
+
+
+class CredentialRepository:
+    """Sealed credentials, within the caller's transaction. A row moved to another owner does not open."""
+
+    def __init__(self, session: Session, keyring: Keyring) -> None:
+        self._session = session
+        self._keyring = keyring
+
+    def store(
+        self, tenant_id: UUID, connector_id: UUID, secret: bytes, *, expires_at: datetime | None
+    ) -> None:
+        """Seals `secret` and replaces what was there."""
+        values = {
+            "sealed": self._keyring.seal(_PURPOSE, secret, bound_to=_owner(tenant_id, connector_id)),
+            "expires_at": expires_at,
+            "updated_at": func.now(),
+        }
+        self._session.execute(
+            insert(Credential)
+            .values(tenant_id=tenant_id, connector_id=connector_id, **values)
+            .on_conflict_do_update(constraint="pk_credentials", set_=values)
+        )
+
+    def open(self, tenant_id: UUID, connector_id: UUID) -> bytes:
+        """What was stored. Raises CredentialsNotFound, or SealBroken when the key is missing."""
+        sealed = self._session.scalar(
+            select(Credential.sealed).where(
+                Credential.tenant_id == tenant_id, Credential.connector_id == connector_id
+            )
+        )
+        if sealed is None:
+            raise CredentialsNotFound
+        return self._keyring.open(_PURPOSE, sealed, bound_to=_owner(tenant_id, connector_id))
+
+
+def _owner(tenant_id: UUID, connector_id: UUID) -> bytes:
+    return tenant_id.bytes + connector_id.bytes

@@ -1,0 +1,6 @@
+"""Knows Postgres, knows no room.
+
+`base` declares how tables look, `engine` opens connections as the least privileged role, `transaction` is the
+unit of work that carries the tenant, `notify` and `listen` move hints between processes, `isolation` writes
+row level security into migrations, `embedded` runs the bundled server.
+"""

@@ -1,0 +1,27 @@
+"""The ways reading a document can fail; every one is final for the bytes at hand, so none is retried."""
+
+from backend.errors import Invalid
+
+
+class ParseFailed(Invalid):
+    """The document could not be read."""
+
+
+class EmptyDocument(ParseFailed):
+    """The document contains no text."""
+
+
+class UnsupportedFormat(ParseFailed):
+    """Documents of this format cannot be read."""
+
+
+class EncryptedDocument(ParseFailed):
+    """The document is protected by a password."""
+
+
+class BrokenDocument(ParseFailed):
+    """The document is damaged or is not what its name says."""
+
+
+class DocumentTooLarge(ParseFailed):
+    """The document is larger than what is read."""

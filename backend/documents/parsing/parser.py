@@ -1,0 +1,206 @@
+"""The way in: a file's bytes, its name and what the sender called it, to text in Markdown or as it is."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Final
+
+from backend.documents.headings import find_headings
+from backend.documents.parsing import engine
+from backend.documents.parsing.cleaning import (
+    clean_extracted,
+    clean_text,
+    drop_front_matter,
+    promote_bold_lines,
+)
+from backend.documents.parsing.decoding import decode, looks_binary
+from backend.documents.parsing.docx import hide_references, show_references
+from backend.documents.parsing.failures import (
+    BrokenDocument,
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    ParseFailed,
+    UnsupportedFormat,
+)
+from backend.documents.parsing.mail import read_mail
+from backend.documents.parsing.pptx import read_speaker_notes
+
+DEFAULT_MAX_BYTES: Final = 32 * 1024 * 1024
+DEFAULT_TIMEOUT_SECONDS: Final = 120
+MAX_TITLE_CHARACTERS: Final = 300
+
+_PLAIN: Final = "text/plain"
+_MARKDOWN: Final = "text/markdown"
+_HTML: Final = "text/html"
+_MAIL: Final = "message/rfc822"
+_DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+
+#: Text formats that are more than their characters; any other text is taken as it is.
+_TEXT_TYPES: Final = MappingProxyType(
+    {
+        ".txt": _PLAIN, ".log": _PLAIN,
+        ".md": _MARKDOWN, ".markdown": _MARKDOWN, ".mdown": _MARKDOWN, ".mkd": _MARKDOWN,
+        ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML, ".xht": _HTML,
+        ".eml": _MAIL,
+        ".csv": "text/csv", ".tsv": "text/tab-separated-values",
+        ".rst": "text/x-rst", ".org": "text/x-org", ".tex": "application/x-latex",
+        ".ipynb": "application/x-ipynb+json",
+    }
+)  # fmt: skip
+_TEXT_TYPE_ALIASES: Final = MappingProxyType(
+    {"text/x-markdown": _MARKDOWN, "application/xhtml+xml": _HTML, "application/csv": "text/csv"}
+)
+#: Binary formats that hold text, with what files of them are called.
+_BINARY_TYPES: Final = MappingProxyType(
+    {
+        ".pdf": "application/pdf",
+        ".docx": _DOCX,
+        ".pptx": _PPTX,
+        ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ".odt": "application/vnd.oasis.opendocument.text",
+        ".ods": "application/vnd.oasis.opendocument.spreadsheet",
+        ".epub": "application/epub+zip",
+        ".rtf": "application/rtf",
+        ".doc": "application/msword",
+        ".xls": "application/vnd.ms-excel",
+        ".ppt": "application/vnd.ms-powerpoint",
+        ".msg": "application/vnd.ms-outlook",
+    }
+)  # fmt: skip
+_OLE_SIGNATURE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+_OLE_SUFFIXES: Final = (".doc", ".xls", ".ppt", ".msg")
+_ENCRYPTED_OFFICE: Final = "EncryptedPackage".encode("utf-16-le")
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+_HTML_START = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html)\b", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document's text, never empty: Markdown if `is_markdown`, else as it was.
+
+    `mime_type` is what the bytes turned out to be, which may differ from the name. `language` is what the
+    file claims (BCP 47), `metadata` what else it says about itself (authors, dates, page_count, …).
+    """
+
+    text: str
+    mime_type: str
+    title: str | None
+    is_markdown: bool
+    language: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(
+    data: bytes,
+    *,
+    file_name: str,
+    mime_type: str | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+) -> ParsedDocument:
+    """The text of the document in `data`.
+
+    The content decides what it is; `file_name`'s extension and then `mime_type` (as the sender declared it)
+    decide between text formats, which look alike. Raises a `ParseFailed`: `DocumentTooLarge` above
+    `max_bytes`, `EmptyDocument`, `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`.
+    """
+    if len(data) > max_bytes:
+        raise DocumentTooLarge(f"The document has {len(data)} bytes; at most {max_bytes} are read.")
+    if not data.strip(b"\0 \t\r\n\f"):
+        raise EmptyDocument()
+    suffix = PurePath(file_name).suffix.lower()
+    declared, _, parameters = (mime_type or "").partition(";")
+    declared = declared.strip().lower()
+    if data.startswith((b"%PDF-", b"{\\rtf")) or looks_binary(data):
+        return _finished(_parse_binary(data, suffix, declared, timeout_seconds))
+    _, _, charset = parameters.partition("charset=")
+    return _finished(_parse_text(data, suffix, declared, charset.strip(" \"'"), timeout_seconds))
+
+
+def _finished(document: ParsedDocument) -> ParsedDocument:
+    text = clean_text(document.text)
+    if not text.strip():
+        raise EmptyDocument()
+    title = document.title
+    if not title and document.is_markdown:
+        # A title stands near the top; there is no need to read a whole book for it.
+        title = next((heading.path[-1] for heading in find_headings(text[:20_000])), None)
+    title = " ".join(clean_text(title or "").split())[:MAX_TITLE_CHARACTERS] or None
+    return ParsedDocument(
+        text, document.mime_type, title, document.is_markdown, document.language, document.metadata
+    )
+
+
+def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int) -> ParsedDocument:
+    found = engine.detect_type(data)
+    named = _BINARY_TYPES.get(suffix, declared)
+    if data.startswith(_OLE_SIGNATURE):
+        if _ENCRYPTED_OFFICE in data:
+            raise EncryptedDocument()
+        # The older office formats share one container; only the name tells them apart.
+        found = named if suffix in _OLE_SUFFIXES or suffix not in _BINARY_TYPES else None
+    elif found is None and b"%PDF-" in data[:1024]:
+        found = _BINARY_TYPES[".pdf"]
+    if found is None or found not in _BINARY_TYPES.values():
+        if suffix in _BINARY_TYPES:
+            raise BrokenDocument(f"The document is damaged, or is no {suffix[1:].upper()} file.")
+        raise UnsupportedFormat(f"Documents of type {found or declared or 'unknown'} cannot be read.")
+    shown = engine.extract(
+        hide_references(data) if found == _DOCX else data, found, timeout_seconds=timeout_seconds
+    )
+    text = shown.text
+    if found == _DOCX:
+        text = show_references(text)
+    text = clean_extracted(text)
+    if found == _PPTX:
+        text = promote_bold_lines(text)
+        if notes := read_speaker_notes(data):
+            text = "\n\n".join((text, "## Speaker notes", *notes))
+    return ParsedDocument(text, found, shown.title, True, shown.language, shown.facts)
+
+
+def _parse_text(
+    data: bytes, suffix: str, declared: str, charset: str, timeout_seconds: int
+) -> ParsedDocument:
+    kind = _TEXT_TYPES.get(suffix) or _TEXT_TYPE_ALIASES.get(declared, declared)
+    if kind == _MAIL:
+        return _parse_mail(data, timeout_seconds)
+    if not charset and (found := _META_CHARSET.search(data[:2048])):
+        charset = found[1].decode("ascii")
+    text = decode(data, declared=charset or None)
+    if kind not in _TEXT_TYPES.values() and _HTML_START.match(text[:2048]):
+        kind = _HTML
+    if kind == _MARKDOWN:
+        return ParsedDocument(text, _MARKDOWN, None, True)
+    if kind not in _TEXT_TYPES.values() or kind == _PLAIN:
+        return ParsedDocument(text, _PLAIN, None, False)
+    try:
+        return _extract_text(text, kind, timeout_seconds)
+    except (BrokenDocument, UnsupportedFormat):
+        # It says it is a table or a notebook and is not; its characters can be read all the same.
+        return ParsedDocument(text, _PLAIN, None, False)
+
+
+def _extract_text(text: str, kind: str, timeout_seconds: int) -> ParsedDocument:
+    shown = engine.extract(clean_text(text).encode(), kind, timeout_seconds=timeout_seconds)
+    rendered = drop_front_matter(shown.text) if kind == _HTML else shown.text
+    return ParsedDocument(clean_extracted(rendered), kind, shown.title, True, shown.language, shown.facts)
+
+
+def _parse_mail(data: bytes, timeout_seconds: int) -> ParsedDocument:
+    mail = read_mail(data)
+    body = mail.body
+    if mail.is_html:
+        try:
+            body = _extract_text(body, _HTML, timeout_seconds).text
+        except ParseFailed:
+            body = ""
+    if not (body.strip() or mail.subject):
+        raise EmptyDocument()
+    metadata = {"attachments": ", ".join(mail.attachments)} if mail.attachments else {}
+    head = mail.head.replace("\n", "  \n") if mail.is_html else mail.head
+    return ParsedDocument(f"{head}\n\n{body}", _MAIL, mail.subject or None, mail.is_html, None, metadata)

@@ -1,0 +1,225 @@
+"""Store (whole or not at all), what is known already, list, get, delete."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from backend.documents.models import Chunk, Document
+from backend.errors import NotFound
+
+#: How words become lexemes, when they are stored and when they are looked for.
+TEXT_SEARCH_CONFIG = "english"
+
+_CHUNKS = text(
+    f"""
+    INSERT INTO chunks (tenant_id, document_id, ordinal, text, heading_path, start_offset, end_offset, search,
+                        embedding, embedding_model)
+    SELECT :tenant_id, :document_id, ordinal, text, ARRAY(SELECT jsonb_array_elements_text(heading_path)),
+           start_offset, end_offset,
+           setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', :title), 'A')
+           || setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', heading_path), 'B')
+           || to_tsvector('{TEXT_SEARCH_CONFIG}', text),
+           embedding::halfvec, :model
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
+        ordinal integer, text text, heading_path jsonb, start_offset integer, end_offset integer, embedding text)
+    """  # noqa: S608 - the one value is a constant of this module
+)
+
+
+class DocumentNotFound(NotFound):
+    """There is no such document."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A passage with its vector (`embedding`: floats of a unit vector)."""
+
+    ordinal: int
+    text: str
+    heading_path: Sequence[str]
+    start_offset: int
+    end_offset: int
+    embedding: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document ready to be stored: parsed, cut and embedded."""
+
+    external_id: str
+    source_type: str
+    kind: str
+    title: str
+    file_name: str
+    mime_type: str
+    url: str | None
+    author: str | None
+    content: str
+    content_sha256: bytes
+    byte_size: int
+    metadata: Mapping[str, Any]
+    source_created_at: datetime | None
+    source_updated_at: datetime | None
+    embedding_model: str
+    chunks: Sequence[NewChunk]
+
+
+class DocumentRepository:
+    """Documents and chunks of one tenant, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def list_unchanged(
+        self, tenant_id: UUID, connector_id: UUID | None, hashes: Mapping[str, bytes]
+    ) -> frozenset[str]:
+        """Which of `hashes` (external id -> content hash) need nothing: stored the same, or deleted here."""
+        if not hashes:
+            return frozenset()
+        rows = self._session.execute(
+            select(Document.external_id, Document.content_sha256, Document.deleted_at).where(
+                Document.tenant_id == tenant_id,
+                Document.connector_id.is_not_distinct_from(connector_id),
+                Document.external_id.in_(hashes),
+            )
+        )
+        return frozenset(
+            external_id
+            for external_id, sha256, deleted_at in rows
+            if deleted_at is not None or sha256 == hashes[external_id]
+        )
+
+    def store(self, tenant_id: UUID, connector_id: UUID | None, new: NewDocument) -> UUID | None:
+        """Writes the document and its chunks, replacing what was there under the same external id.
+
+        Returns its id, or None when it was deleted here in the meantime and therefore stays deleted.
+        """
+        values = {
+            "source_type": new.source_type,
+            "kind": new.kind,
+            "title": new.title,
+            "file_name": new.file_name,
+            "mime_type": new.mime_type,
+            "url": new.url,
+            "author": new.author,
+            "content": new.content,
+            "content_sha256": new.content_sha256,
+            "byte_size": new.byte_size,
+            Document.details: dict(new.metadata),
+            "source_created_at": new.source_created_at,
+            "source_updated_at": new.source_updated_at,
+            "updated_at": func.now(),
+        }
+        document_id = self._session.scalar(
+            insert(Document)
+            .values(
+                {
+                    **values,
+                    "tenant_id": tenant_id,
+                    "connector_id": connector_id,
+                    "external_id": new.external_id,
+                }
+            )
+            .on_conflict_do_update(
+                index_elements=["tenant_id", "connector_id", "external_id"],
+                set_=values,
+                where=Document.deleted_at.is_(None),
+            )
+            .returning(Document.id)
+        )
+        if document_id is None:
+            return None
+        self._session.execute(
+            delete(Chunk).where(Chunk.tenant_id == tenant_id, Chunk.document_id == document_id)
+        )
+        self._session.execute(
+            _CHUNKS,
+            {
+                "tenant_id": tenant_id,
+                "document_id": document_id,
+                "title": new.title,
+                "model": new.embedding_model,
+                "rows": _rows(new.chunks),
+            },
+        )
+        return document_id
+
+    def get(self, tenant_id: UUID, document_id: UUID) -> Document:
+        """The document. Raises DocumentNotFound, also for deleted ones."""
+        document = self._session.scalar(
+            select(Document).where(
+                Document.tenant_id == tenant_id, Document.id == document_id, Document.deleted_at.is_(None)
+            )
+        )
+        if document is None:
+            raise DocumentNotFound
+        return document
+
+    def list_newest(
+        self, tenant_id: UUID, *, limit: int, offset: int = 0, before: tuple[datetime, UUID] | None = None
+    ) -> Sequence[Document]:
+        """Documents, the newest first; `before` is the last one's (created_at, id) of the page before."""
+        query = (
+            select(Document)
+            .where(Document.tenant_id == tenant_id, Document.deleted_at.is_(None))
+            .order_by(Document.created_at.desc(), Document.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        if before is not None:
+            query = query.where(tuple_(Document.created_at, Document.id) < before)
+        return self._session.scalars(query).all()
+
+    def count_all(self, tenant_id: UUID) -> int:
+        """How many documents the tenant has."""
+        return (
+            self._session.scalar(
+                select(func.count())
+                .select_from(Document)
+                .where(Document.tenant_id == tenant_id, Document.deleted_at.is_(None))
+            )
+            or 0
+        )
+
+    def delete(self, tenant_id: UUID, document_id: UUID) -> int:
+        """Takes the document out of search and keeps a tombstone; returns how many chunks went.
+
+        Raises DocumentNotFound.
+        """
+        deleted = self._session.scalar(
+            update(Document)
+            .where(Document.tenant_id == tenant_id, Document.id == document_id, Document.deleted_at.is_(None))
+            .values(deleted_at=func.now(), content="(deleted)", details={})
+            .returning(Document.id)
+        )
+        if deleted is None:
+            raise DocumentNotFound
+        chunks = self._session.scalars(
+            delete(Chunk)
+            .where(Chunk.tenant_id == tenant_id, Chunk.document_id == document_id)
+            .returning(Chunk.id)
+        ).all()
+        return len(chunks)
+
+
+def _rows(chunks: Sequence[NewChunk]) -> str:
+    return json.dumps(
+        [
+            {
+                "ordinal": c.ordinal,
+                "text": c.text,
+                "heading_path": list(c.heading_path),
+                "start_offset": c.start_offset,
+                "end_offset": c.end_offset,
+                "embedding": "[" + ",".join(f"{x:.5g}" for x in c.embedding) + "]",
+            }
+            for c in chunks
+        ]
+    )

@@ -1,0 +1,74 @@
+"""Embed the question, rank, answer; the language model, if there is one, is asked outside any transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from backend.db.transaction import Database
+from backend.embeddings.providers.contract import Embedder
+from backend.errors import Unavailable
+from backend.search.answer import Source, compose
+from backend.search.llm import ChatModel, generate_answer
+from backend.search.repository import Hit, SearchRepository
+
+_log = structlog.get_logger(__name__)
+
+_NOTHING_YET = (
+    "There is nothing to search yet. Connect a source or import documents, and ask again once they are synced."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`kind`: onboarding (nothing to search), no_results, extractive or generated; `confidence` 0 to 1."""
+
+    text: str
+    kind: str
+    confidence: float
+    hits: Sequence[Hit]
+    #: (index into hits, the passage's sentence) for each citation of an extractive answer
+    citations: Sequence[tuple[int, str]]
+
+
+def ask(
+    db: Database,
+    embedder: Embedder,
+    chat_model: ChatModel | None,
+    tenant_id: UUID,
+    question: str,
+    *,
+    history: Sequence[Mapping[str, str]] = (),
+    limit: int = 15,
+) -> Reply:
+    """Answers `question` from the tenant's documents. Raises EmbeddingFailed, DatabaseUnavailable."""
+    vector = embedder.embed([question])[0]
+    with db.transaction(tenant_id) as session:
+        repository = SearchRepository(session)
+        hits = repository.search(tenant_id, question, vector.tolist(), model=embedder.model, limit=limit)
+        is_empty = not hits and not repository.has_documents(tenant_id)
+    if is_empty:
+        return Reply(_NOTHING_YET, "onboarding", 0.0, (), ())
+    sources = [
+        Source(
+            text=hit.text,
+            title=hit.title,
+            doc_id=str(hit.document_id),
+            chunk_id=str(hit.chunk_id),
+            score=hit.score,
+        )
+        for hit in hits
+    ]
+    extract = compose(question, sources, embedder.embed)
+    citations = [(citation.source_index, citation.sentence) for citation in extract.citations]
+    if not citations:
+        return Reply(extract.text, "no_results", extract.confidence, hits, ())
+    if chat_model is not None:
+        try:
+            written = generate_answer(chat_model, question, sources, history)
+        except Unavailable as error:
+            _log.warning("language model not available, answering with an extract", error=error.error_code)
+        else:
+            return Reply(written, "generated", extract.confidence, hits, citations)
+    return Reply(extract.text, "extractive", extract.confidence, hits, citations)

@@ -1,0 +1,148 @@
+"""POST /api/search."""
+
+import re
+import time
+from typing import Annotated, Any, Literal
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field, StringConstraints
+
+from backend.flows.ask.flow import Reply, ask
+from backend.search.repository import Hit
+from backend.web import Answer, answer, principal, services
+
+api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
+
+#: Characters that break a citation link in existing clients.
+_BREAKS_LINKS = re.compile(r"[:\[\]/\\()]+")
+
+
+class Turn(BaseModel):
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=50_000)
+
+
+class Question(BaseModel):
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
+    top_k: int = Field(15, ge=1, le=50)
+    include_sources: bool = True
+
+
+class SourceView(BaseModel):
+    """A ranked passage; `[Source N]` in the answer is the N-th of them, counted from 1."""
+
+    doc_id: str
+    chunk_id: str
+    title: str
+    content: str = Field(description="The whole passage")
+    content_preview: str
+    score: float
+    rerank_score: float
+    similarity: float | None
+    url: str | None
+    heading_path: list[str]
+    start_offset: int = Field(description="Where the passage begins in the document's text")
+    end_offset: int
+    metadata: dict[str, Any]
+
+
+class CitationView(BaseModel):
+    """A sentence of the answer and the passage that has it."""
+
+    source: int = Field(description="Index into sources, counted from 1")
+    doc_id: str
+    chunk_id: str
+    sentence: str
+
+
+class SearchAnswer(Answer):
+    answer: str
+    sources: list[SourceView]
+    citations: list[CitationView]
+    source_count: int
+    query: str
+    expanded_query: str
+    confidence: float = Field(ge=0, le=1)
+    query_type: Literal["enhanced_rag", "basic_rag", "no_results", "onboarding"]
+    search_time: float = Field(description="Seconds")
+    features_used: dict[str, bool]
+    context_chars: int
+    is_empty_knowledge_base: bool
+
+
+@api.post("/api/search", responses={200: SearchAnswer})
+def search(body: Question) -> Response:
+    """Ask the workspace's documents. No hit, an empty workspace or a silent language model are answers too."""
+    who = principal()
+    s = services()
+    started = time.perf_counter()
+    reply = ask(
+        s.db,
+        s.embedder,
+        s.chat_model,
+        who.tenant_id,
+        body.query,
+        history=[turn.model_dump() for turn in body.conversation_history[-10:]],
+        limit=body.top_k,
+    )
+    return answer(_view(body, reply, time.perf_counter() - started))
+
+
+def _view(body: Question, reply: Reply, seconds: float) -> SearchAnswer:
+    kinds = {"generated": "enhanced_rag", "extractive": "basic_rag"}
+    return SearchAnswer.model_validate(
+        {
+            "answer": reply.text,
+            "sources": [_source(hit) for hit in reply.hits] if body.include_sources else [],
+            "citations": [
+                {
+                    "source": index + 1,
+                    "doc_id": str(reply.hits[index].document_id),
+                    "chunk_id": str(reply.hits[index].chunk_id),
+                    "sentence": sentence,
+                }
+                for index, sentence in reply.citations
+            ],
+            "source_count": len(reply.hits),
+            "query": body.query,
+            "expanded_query": body.query,
+            "confidence": reply.confidence,
+            "query_type": kinds.get(reply.kind, reply.kind),
+            "search_time": round(seconds, 4),
+            "features_used": {
+                "full_text": any(hit.lexical_rank for hit in reply.hits),
+                "vectors": any(hit.dense_rank for hit in reply.hits),
+                "language_model": reply.kind == "generated",
+            },
+            "context_chars": sum(len(hit.text) for hit in reply.hits),
+            "is_empty_knowledge_base": reply.kind == "onboarding",
+        }
+    )
+
+
+def _source(hit: Hit) -> SourceView:
+    return SourceView(
+        doc_id=str(hit.document_id),
+        chunk_id=str(hit.chunk_id),
+        title=hit.title,
+        content=hit.text,
+        content_preview=hit.text[:200],
+        score=hit.score,
+        rerank_score=hit.score,
+        similarity=hit.similarity,
+        url=hit.url,
+        heading_path=list(hit.heading_path),
+        start_offset=hit.start_offset,
+        end_offset=hit.end_offset,
+        metadata={
+            **hit.metadata,
+            "file_name": _BREAKS_LINKS.sub(" ", hit.title).strip() or "document",
+            "project": hit.metadata.get("repository") or hit.source_type,
+            "source_type": hit.source_type,
+            "kind": hit.kind,
+            "author": hit.author,
+            "updated_at": hit.source_updated_at.isoformat() if hit.source_updated_at else None,
+        },
+    )

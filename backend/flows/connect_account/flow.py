@@ -1,0 +1,203 @@
+"""Tickets, states, and what a callback does; knows no Flask."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from backend.connectors.models import Connector
+from backend.connectors.providers.contract import Credentials, OAuthProvider
+from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.db.transaction import Database
+from backend.errors import Invalid, StateError
+from backend.keyring import Keyring, TokenExpired, TokenInvalid
+from backend.oauth.repository import NonceExpired, OAuthNonceRepository
+
+_TICKET = "oauth-begin"
+_STATE = "oauth-state"
+_PKCE = "oauth-pkce"
+_CONFIRM = "oauth-confirm"
+
+
+class StateInvalid(Invalid):
+    """This connection attempt is not one of ours; start again."""
+
+
+class NotConfigured(Invalid):
+    """This source is not set up on this server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One person's attempt to connect one source, as its signed token says."""
+
+    tenant_id: UUID
+    user_id: UUID
+    connector_type: str
+    nonce: str
+    pkce_kid: str
+    expires_at: int
+
+    def token(self, keyring: Keyring, purpose: str) -> str:
+        """This attempt as a signed token for one purpose."""
+        return keyring.sign(
+            purpose,
+            {
+                "tid": str(self.tenant_id),
+                "sub": str(self.user_id),
+                "con": self.connector_type,
+                "jti": self.nonce,
+                "pke": self.pkce_kid,
+                "exp": self.expires_at,
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAccount:
+    """The steps of connecting; holds nothing but how to reach the database, the keys and the providers."""
+
+    db: Database
+    keyring: Keyring
+    providers: Mapping[str, OAuthProvider]
+    redirect_uris: Mapping[str, str]
+    lifetime: timedelta
+
+    def provider(self, connector_type: str) -> OAuthProvider:
+        """The provider of that name. Raises NotConfigured."""
+        provider = self.providers.get(connector_type)
+        if provider is None:
+            raise NotConfigured(f"The connector {connector_type} is not set up on this server.")
+        return provider
+
+    def issue(self, tenant_id: UUID, user_id: UUID, connector_type: str) -> tuple[str, str]:
+        """(ticket for the begin address, state for the provider) of a new attempt. Raises NotConfigured."""
+        self.provider(connector_type)
+        kid, _ = self.keyring.derive_text(_PKCE, "")
+        attempt = Attempt(
+            tenant_id=tenant_id,
+            user_id=user_id,
+            connector_type=connector_type,
+            nonce=secrets.token_urlsafe(24),
+            pkce_kid=kid,
+            expires_at=int(time.time() + self.lifetime.total_seconds()),
+        )
+        with self.db.transaction(tenant_id) as session:
+            OAuthNonceRepository(session).issue(
+                tenant_id,
+                attempt.nonce,
+                user_id=user_id,
+                connector_type=connector_type,
+                lifetime=self.lifetime,
+            )
+        return attempt.token(self.keyring, _TICKET), attempt.token(self.keyring, _STATE)
+
+    def read_ticket(self, ticket: str, connector_type: str) -> Attempt:
+        """The attempt a begin address stands for. Raises StateInvalid, NonceExpired."""
+        return self._read(_TICKET, ticket, connector_type)
+
+    def read_state(self, state: str, connector_type: str) -> Attempt:
+        """The attempt a callback's state stands for. Raises StateInvalid, NonceExpired."""
+        return self._read(_STATE, state, connector_type)
+
+    def confirmation(self, ticket: str, browser: str) -> str:
+        """What the confirmation page's form carries: only this browser, for this ticket, has it."""
+        return self.keyring.derive_text(_CONFIRM, f"{ticket}\n{browser}")[1]
+
+    def is_confirmed(self, ticket: str, browser: str, confirmation: str) -> bool:
+        """Whether the form was rendered for this browser and this ticket."""
+        return secrets.compare_digest(self.confirmation(ticket, browser).encode(), confirmation.encode())
+
+    def begin(self, attempt: Attempt, browser: str) -> str:
+        """Binds the attempt to the browser, once; returns the provider's address.
+
+        Raises what `OAuthNonceRepository.begin` raises.
+        """
+        with self.db.transaction(attempt.tenant_id) as session:
+            OAuthNonceRepository(session).begin(
+                attempt.tenant_id,
+                attempt.nonce,
+                user_id=attempt.user_id,
+                connector_type=attempt.connector_type,
+                browser=browser,
+            )
+        return self.provider(attempt.connector_type).authorization_url(
+            redirect_uri=self.redirect_uris[attempt.connector_type],
+            state=attempt.token(self.keyring, _STATE),
+            code_verifier=self._verifier(attempt),
+        )
+
+    def consume(self, attempt: Attempt, browser: str) -> None:
+        """Takes the attempt's nonce, once. Raises what `OAuthNonceRepository.consume` raises."""
+        with self.db.transaction(attempt.tenant_id) as session:
+            OAuthNonceRepository(session).consume(
+                attempt.tenant_id,
+                attempt.nonce,
+                user_id=attempt.user_id,
+                connector_type=attempt.connector_type,
+                browser=browser,
+            )
+
+    def connect(self, attempt: Attempt, code: str) -> Connector:
+        """Exchanges the code and stores the connection. Raises ProviderRefused, ProviderUnavailable."""
+        provider = self.provider(attempt.connector_type)
+        credentials = provider.exchange(
+            code=code,
+            redirect_uri=self.redirect_uris[attempt.connector_type],
+            code_verifier=self._verifier(attempt),
+        )
+        account = provider.account(credentials)
+        with self.db.transaction(attempt.tenant_id) as session:
+            connector = ConnectorRepository(session).connect(
+                attempt.tenant_id,
+                attempt.connector_type,
+                connected_by=attempt.user_id,
+                account_id=account.external_id,
+                account_label=account.label,
+            )
+            CredentialRepository(session, self.keyring).store(
+                attempt.tenant_id, connector.id, credentials.to_json(), expires_at=credentials.expires_at
+            )
+        return connector
+
+    def disconnect(self, tenant_id: UUID, connector: Connector) -> bool:
+        """Forgets the credentials here, then ends them at the provider; False when that did not work."""
+        with self.db.transaction(tenant_id) as session:
+            try:
+                sealed = CredentialRepository(session, self.keyring).open(tenant_id, connector.id)
+            except StateError:
+                sealed = None
+            ConnectorRepository(session).disconnect(tenant_id, connector.id)
+        provider = self.providers.get(connector.type)
+        if sealed is None or provider is None:
+            return sealed is None
+        try:
+            provider.revoke(Credentials.from_json(sealed))
+        except StateError:
+            return False
+        return True
+
+    def _verifier(self, attempt: Attempt) -> str:
+        # Derived, not stored: the same on every instance, and nowhere to be read (RFC 7636, 43 characters).
+        return self.keyring.derive_text(_PKCE, attempt.nonce, kid=attempt.pkce_kid)[1]
+
+    def _read(self, purpose: str, token: str, connector_type: str) -> Attempt:
+        try:
+            claims = self.keyring.verify(purpose, token)
+            attempt = Attempt(
+                tenant_id=UUID(claims["tid"]),
+                user_id=UUID(claims["sub"]),
+                connector_type=str(claims["con"]),
+                nonce=str(claims["jti"]),
+                pkce_kid=str(claims["pke"]),
+                expires_at=int(claims["exp"]),
+            )
+        except TokenExpired as error:
+            raise NonceExpired from error
+        except (TokenInvalid, KeyError, ValueError) as error:
+            raise StateInvalid from error
+        if attempt.connector_type != connector_type:
+            raise StateInvalid("This connection attempt is for another source; start again.")
+        return attempt

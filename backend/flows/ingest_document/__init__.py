@@ -1,0 +1,1 @@
+"""Bytes become a document that search finds: parse, cut, embed (outside any transaction), then store."""

@@ -1,0 +1,67 @@
+"""Parse, cut and embed a source's item; knows no transaction."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from backend.connectors.providers.contract import SourceItem
+from backend.documents.chunking import chunk
+from backend.documents.parsing.parser import parse
+from backend.documents.repository import NewChunk, NewDocument
+from backend.embeddings.providers.contract import Embedder
+
+
+def fingerprint(item: SourceItem) -> bytes:
+    """SHA-256 over everything of the item that is stored: the same means there is nothing to do."""
+    facts = json.dumps(
+        [item.title, item.file_name, item.mime_type, item.kind, item.url, item.author, dict(item.metadata)],
+        sort_keys=True,
+        default=str,
+    )
+    return hashlib.sha256(hashlib.sha256(item.body).digest() + facts.encode()).digest()
+
+
+def prepare(item: SourceItem, *, source_type: str, embedder: Embedder) -> NewDocument:
+    """The item as a document with chunks and vectors. Slow: no transaction may be open.
+
+    Raises:
+        ParseFailed: it cannot be read, with the reason for a person.
+        EmbeddingFailed: the model does not answer; nothing is stored with a missing vector.
+    """
+    parsed = parse(item.body, file_name=item.file_name, mime_type=item.mime_type)
+    title = (item.title or parsed.title or item.file_name).replace("\x00", "")
+    passages = chunk(parsed.text, is_markdown=parsed.is_markdown)
+    # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
+    vectors = embedder.embed([_in_context(title, p.heading_path, p.text) for p in passages])
+    return NewDocument(
+        external_id=item.external_id,
+        source_type=source_type,
+        kind=item.kind,
+        title=title,
+        file_name=item.file_name,
+        mime_type=parsed.mime_type,
+        url=item.url,
+        author=item.author,
+        content=parsed.text,
+        content_sha256=fingerprint(item),
+        byte_size=len(item.body),
+        metadata={**parsed.metadata, **item.metadata},
+        source_created_at=item.created_at,
+        source_updated_at=item.updated_at,
+        embedding_model=embedder.model,
+        chunks=[
+            NewChunk(
+                ordinal=passage.ordinal,
+                text=passage.text,
+                heading_path=passage.heading_path,
+                start_offset=passage.start,
+                end_offset=passage.end,
+                embedding=vector.tolist(),
+            )
+            for passage, vector in zip(passages, vectors, strict=True)
+        ],
+    )
+
+
+def _in_context(title: str, heading_path: Sequence[str], text: str) -> str:
+    return "\n".join((title, *heading_path[-2:], text))

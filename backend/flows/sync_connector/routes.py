@@ -1,0 +1,234 @@
+"""/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
+
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from backend.connectors.repository import ConnectorRepository, NotConnected
+from backend.errors import NotFound
+from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
+from backend.sync.models import SyncRun
+from backend.sync.repository import SyncRunNotFound, SyncRunRepository
+from backend.sync.stream import Progress, error_of, follow, progress_of
+from backend.web import (
+    Answer,
+    answer,
+    cookie_principal,
+    found_principal,
+    principal,
+    public,
+    services,
+)
+
+api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syncing sources")])
+
+#: Whoever holds only a run's name may follow it for this long after its end.
+_NAME_LIVES_SECONDS = 3600
+
+
+class SourcePath(BaseModel):
+    connector_type: str
+
+
+class RunPath(BaseModel):
+    sync_id: str = Field(max_length=200)
+
+
+class SyncStarted(Answer):
+    message: str
+    connector_id: str
+    run_id: str
+    sync_id: str | None = Field(None, description="Name under which any instance streams the progress")
+    stream_url: str
+    already_running: bool
+
+
+class SyncStatus(BaseModel):
+    status: str = Field(description="idle, syncing, embedding, completed or error")
+    state: str
+    progress: float = Field(description="0 to 100; estimated only from totals the provider named")
+    documents_found: int
+    documents_parsed: int
+    documents_embedded: int
+    documents_skipped: int
+    documents_failed: int
+    chunks_created: int
+    current_file: str | None
+    error: str | None
+    run_id: str | None
+    started_at: str | None
+    finished_at: str | None
+
+
+class SyncStatusAnswer(Answer):
+    status: SyncStatus
+
+
+class SyncFailure(BaseModel):
+    external_id: str
+    url: str | None
+    stage: str
+    reason: str
+
+
+class SyncFailures(Answer):
+    failures: list[SyncFailure]
+    total: int
+
+
+class ProgressAnswer(Answer):
+    progress: dict[str, Any]
+
+
+@api.post("/api/integrations/<connector_type>/sync", responses={200: SyncStarted})
+def start(path: SourcePath) -> Response:
+    """Sync a source, or join the sync that is running."""
+    who = principal()
+    s = services()
+    with s.db.transaction(who.tenant_id) as session:
+        connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
+        run, is_new = start_sync(session, connector, requested_by=who.user_id)
+    name = stream_id(s.keyring, who.tenant_id, run.id)
+    body = SyncStarted(
+        message="Sync started." if is_new else "This source is being synced already.",
+        connector_id=str(connector.id),
+        run_id=str(run.id),
+        sync_id=name,
+        stream_url=f"{s.settings.public_url}/api/sync-progress/{name}/stream",
+        already_running=not is_new,
+    )
+    # A browser client opens the stream at a fixed local origin when it is given `sync_id`, and hangs if that
+    # is not us; without the field it polls.
+    exclude = {"sync_id"} if request.headers.get("Origin") and not _is_local(s.settings.public_url) else None
+    return Response(body.model_dump_json(exclude=exclude), mimetype="application/json")
+
+
+@api.get("/api/integrations/<connector_type>/sync/status", responses={200: SyncStatusAnswer})
+def status(path: SourcePath) -> Response:
+    """How far the newest sync of a source is."""
+    who = principal()
+    with services().db.transaction(who.tenant_id) as session:
+        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
+        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
+    return answer(SyncStatusAnswer(status=_status(run or None)))
+
+
+@api.get("/api/integrations/<connector_type>/sync/failures", responses={200: SyncFailures})
+def failures(path: SourcePath) -> Response:
+    """Which items the newest sync could not take, each with its reason."""
+    who = principal()
+    with services().db.transaction(who.tenant_id) as session:
+        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
+        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
+        rows = SyncRunRepository(session).list_failures(who.tenant_id, run.id) if run else ()
+    views = [
+        SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows
+    ]
+    return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
+
+
+@api.post("/api/integrations/<connector_type>/sync/cancel", responses={200: Answer})
+def cancel(path: SourcePath) -> Response:
+    """Stop the running sync within one page; what it stored stays."""
+    who = principal()
+    with services().db.transaction(who.tenant_id) as session:
+        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
+        if connector is None:
+            raise NotConnected
+        run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
+        if run is not None and not run.is_finished:
+            cancel_sync(session, run)
+    return answer(Answer())
+
+
+@api.get("/api/sync-progress/<sync_id>", responses={200: ProgressAnswer})
+def progress(path: RunPath) -> Response:
+    """How far a sync is, once."""
+    who = principal()
+    run_id = _run_of(path.sync_id, who.tenant_id)
+    with services().db.transaction(who.tenant_id) as session:
+        run = SyncRunRepository(session).get(who.tenant_id, run_id)
+    return answer(ProgressAnswer(progress=progress_of(run, sync_id=path.sync_id).data))
+
+
+@api.get("/api/sync-progress/<sync_id>/stream", responses={200: None})
+@public
+def stream(path: RunPath) -> Response:
+    """Follow a sync as server-sent events, on any instance.
+
+    Opened by the access token, by the session cookie, or, because a browser's EventSource can send neither across
+    origins, by the run's name itself, which cannot be guessed; it then shows no titles and ends an hour after the
+    run.
+    """
+    s = services()
+    who = found_principal() or cookie_principal()
+    if who is not None:
+        tenant_id, run_id = who.tenant_id, _run_of(path.sync_id, who.tenant_id)
+    else:
+        tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
+    with s.db.transaction(tenant_id) as session:
+        runs = SyncRunRepository(session)
+        run = runs.get(tenant_id, run_id)
+        if who is None and runs.ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
+            raise SyncRunNotFound
+    last_seen = request.headers.get("Last-Event-ID", "")
+    if run.is_finished and last_seen.isdecimal() and int(last_seen) >= run.seq:
+        return Response(status=204)
+
+    def show(current: SyncRun) -> Progress:
+        return progress_of(current, sync_id=path.sync_id, with_note=who is not None)
+
+    frames = follow(s.db, s.listener, tenant_id, run_id, show=show)
+    return Response(
+        frames,
+        mimetype="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+def _run_of(sync_id: str, tenant_id: UUID) -> UUID:
+    """The run of a plain id or a stream name; another tenant's is not found."""
+    try:
+        return UUID(sync_id)
+    except ValueError:
+        owner, run_id = read_stream_id(services().keyring, sync_id)
+    if owner != tenant_id:
+        raise NotFound("There is no such sync.")
+    return run_id
+
+
+def _is_local(public_url: str) -> bool:
+    parts = urlsplit(public_url)
+    return (parts.scheme, parts.hostname, parts.port) == ("http", "localhost", 5003)
+
+
+def _status(run: SyncRun | None) -> SyncStatus:
+    if run is None:
+        wire, share = "idle", 0.0
+    elif run.state in ("completed", "completed_with_errors"):
+        wire, share = "completed", 100.0
+    elif run.is_finished:
+        wire, share = "error", 0.0
+    else:
+        wire = "embedding" if run.stage == "indexing" else "syncing"
+        share = min(99.0, 100.0 * run.processed_count / run.total_count) if run.total_count else 0.0
+    return SyncStatus(
+        status=wire,
+        state=run.state if run else "idle",
+        progress=round(share, 1),
+        documents_found=run.found_count if run else 0,
+        documents_parsed=run.processed_count if run else 0,
+        documents_embedded=run.stored_count + run.unchanged_count if run else 0,
+        documents_skipped=run.unchanged_count if run else 0,
+        documents_failed=run.failed_count if run else 0,
+        chunks_created=run.chunk_count if run else 0,
+        current_file=run.note if run else None,
+        error=error_of(run) if run else None,
+        run_id=str(run.id) if run else None,
+        started_at=run.started_at.isoformat() if run and run.started_at else None,
+        finished_at=run.finished_at.isoformat() if run and run.finished_at else None,
+    )

@@ -1,0 +1,17 @@
+"""Work that must be done exactly as often as it was asked for, whatever dies meanwhile.
+
+    queued ──► running ──► succeeded
+      ▲           │  └───► dead         (failed as often as allowed)
+      │           ├──────► queued       (failed: again later; its worker fell silent: again at once)
+      └───────────┘
+    queued, running ──► cancelled
+
+A job is enqueued in the caller's transaction, so it exists if and only if what asked for it does. Claiming
+raises the job's lease number, which never falls; every later write by the worker carries that number, and
+zero rows mean the job is somebody else's now: stop and discard. A worker says that it lives in one row for all
+its jobs; silent for longer than the lease term, its jobs go back to the queue. The database's clock decides.
+
+    SELECT kind, state, attempt, lease, run_at, last_error FROM jobs ORDER BY created_at DESC;
+
+or, across tenants: SELECT * FROM ops.queue; SELECT * FROM ops.workers;
+"""

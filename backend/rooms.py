@@ -1,0 +1,16 @@
+"""The rooms and where routes are: read by the app, by Alembic and by the guard tests.
+
+Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of its own.
+"""
+
+#: Folders of `backend/` that own tables; each is one piece of shared state.
+ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents")
+
+#: Modules with an `api` blueprint.
+ROUTES = (
+    "backend.tenants.routes",
+    "backend.documents.routes",
+    "backend.flows.connect_account.routes",
+    "backend.flows.sync_connector.routes",
+    "backend.flows.ask.routes",
+)

@@ -1,0 +1,105 @@
+"""The hybrid query."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+#: Passages each of the two rankings puts forward.
+CANDIDATES = 100
+
+#: Weight of the ranking by meaning; the rest is the weight of the ranking by words.
+DENSE_WEIGHT = 0.4
+
+# The lexemes of the question are joined with OR: people ask in sentences, and no passage has all their words.
+# They are quoted one by one and cast, so that nothing of a question is read as query syntax.
+_SEARCH = text(
+    """
+    WITH asked AS (
+        SELECT string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | ')::tsquery
+               AS query
+        FROM unnest(tsvector_to_array(to_tsvector('english', :question))) AS lexeme
+    )
+    SELECT s.chunk_id, s.document_id, s.score, s.lexical_rank, s.dense_rank, s.similarity,
+           c.text, c.heading_path, c.start_offset, c.end_offset,
+           d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at
+    FROM asked CROSS JOIN LATERAL search_chunks(
+        asked.query, CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight) AS s
+    JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
+    JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
+    WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+    ORDER BY s.score DESC, s.chunk_id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that may answer, with its document. `similarity`: cosine, None if only words matched."""
+
+    chunk_id: UUID
+    document_id: UUID
+    score: float
+    lexical_rank: int | None
+    dense_rank: int | None
+    similarity: float | None
+    text: str
+    heading_path: Sequence[str]
+    start_offset: int
+    end_offset: int
+    title: str
+    source_type: str
+    kind: str
+    url: str | None
+    author: str | None
+    metadata: Mapping[str, Any]
+    source_updated_at: datetime | None
+    created_at: datetime
+
+
+class SearchRepository:
+    """Ranked passages of one tenant, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def search(
+        self,
+        tenant_id: UUID,
+        question: str,
+        embedding: Sequence[float],
+        *,
+        model: str,
+        limit: int,
+        dense_weight: float = DENSE_WEIGHT,
+    ) -> list[Hit]:
+        """Up to `limit` passages, the best first; one statement.
+
+        `embedding` is the question's unit vector made by `model`; passages embedded by another model are ranked
+        by their words alone.
+        """
+        rows = self._session.execute(
+            _SEARCH,
+            {
+                "tenant_id": tenant_id,
+                "question": question,
+                "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
+                "model": model,
+                "candidates": CANDIDATES,
+                "results": limit,
+                "dense_weight": dense_weight,
+            },
+        ).all()
+        return [Hit(*row) for row in rows]
+
+    def has_documents(self, tenant_id: UUID) -> bool:
+        """Whether there is anything to search."""
+        return bool(
+            self._session.scalar(
+                text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)"), {"tenant_id": tenant_id}
+            )
+        )

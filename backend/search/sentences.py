@@ -1,0 +1,180 @@
+"""The sentences of a passage of Markdown or plain text, each with the exact place it was taken from."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import sentencex
+
+_FENCE = re.compile(r"^\s*(```+|~~~+)")
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)#*\s*$")
+_RULE = re.compile(r"^\s{0,3}(?:[-*_=]\s*){3,}$")
+_TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
+_TABLE_RULE = re.compile(r"^[\s|:+-]+$")
+_ITEM = re.compile(r"^\s*(?:>\s?)*\s*(?:[-*+•‣◦–]|\d{1,3}[.)])\s+(?=\S)")
+_QUOTE = re.compile(r"^\s*(?:>\s?)+")
+#: What a reader of the finished answer must not see: emphasis, code marks, link targets, tags, escapes.
+_MARKS = re.compile(
+    r"(?P<emphasis>\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|~~|`+)"
+    r"|!?\[(?=[^\]\n]*\]\()|(?<=[^\s])\]\([^()\s]*(?:\([^()\s]*\))?[^()\s]*\)"
+    r"|</?[a-zA-Z][^<>\n]{0,100}>|\\(?=[^\w\s])"
+)
+#: Lines of code carry these far more often than prose does.
+_CODE_CHARACTERS: Final = frozenset("{}();=<>[]\\$|&^~`_/")
+_MAX_CODE_SHARE: Final = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`quote` stands in the passage word for word but for its white space; `text` is it without Markdown
+    marks, as a reader wants it. `context` holds what it stands under: headings, the line announcing a list."""
+
+    quote: str
+    text: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A paragraph, list item or table row: `[start, end)` in the passage."""
+
+    start: int
+    end: int
+    context: str
+    columns: tuple[str, ...] | None = None
+
+
+def split_sentences(passage: str) -> list[Sentence]:
+    """The sentences, list items and table rows of `passage` in order; headings and code are none.
+
+    Abbreviations and decimal points end no sentence; scripts with other full stops are known.
+    """
+    sentences = []
+    for block in _blocks(passage):
+        if block.columns is not None:
+            sentences.append(_row(passage, block))
+        else:
+            sentences += _prose(passage, block)
+    return [sentence for sentence in sentences if sentence.text and not _is_code(sentence.text)]
+
+
+def _blocks(passage: str) -> Iterator[_Block]:
+    headings: list[tuple[int, str]] = []
+    announcement = ""
+    columns: tuple[str, ...] | None = None
+    fenced = _begins_inside_fence(passage)
+    start: int | None = None
+    in_item = False
+    position = 0
+    for line in [*passage.split("\n"), ""]:
+        line_start, position = position, position + len(line) + 1
+        ends = fenced or not line.strip() or any(p.match(line) for p in (_FENCE, _HEADING, _RULE, _ITEM))
+        row = _TABLE_ROW.match(line)
+        if start is not None and (ends or row):
+            paragraph = passage[start:line_start].rstrip(" \n*_")
+            yield _Block(start, line_start, " ".join((*_titles(headings), announcement)))
+            # What follows means little without the line that announces it ("You will need:", "Who pays?").
+            if not in_item:
+                announcement = paragraph if paragraph.endswith((":", "：", "?", "？", "؟")) else ""
+            start = None
+        if not row:
+            columns = None
+        if _FENCE.match(line):
+            fenced = not fenced
+        elif fenced or not line.strip():
+            continue
+        elif heading := _HEADING.match(line):
+            level = len(line) - len(line.lstrip(" #"))
+            headings = [outer for outer in headings if outer[0] < level] + [(level, heading[1])]
+            announcement = ""
+        elif row:
+            if _TABLE_RULE.match(line):
+                continue
+            if columns is None:
+                columns = _cells(line)
+            else:
+                yield _Block(line_start, line_start + len(line), " ".join(_titles(headings)), columns)
+        elif not _RULE.match(line) and start is None:
+            item = _ITEM.match(line)
+            in_item, marker = item is not None, item or _QUOTE.match(line)
+            start = line_start + (marker.end() if marker else 0)
+
+
+def _begins_inside_fence(passage: str) -> bool:
+    """Whether a passage cut out of a longer text starts within fenced code: then a bare fence closes it."""
+    fences = [line for line in passage.split("\n") if _FENCE.match(line)]
+    return len(fences) % 2 == 1 and not re.fullmatch(r"\s*(?:`+|~+)\s*\w+.*", fences[0])
+
+
+def _prose(passage: str, block: _Block) -> Iterator[Sentence]:
+    shown, places = _without_marks(passage, block.start, block.end)
+    for start, end in _boundaries(shown):
+        while start < end and shown[start].isspace():
+            start += 1
+        while start < end and shown[end - 1].isspace():
+            end -= 1
+        if start < end:
+            quote = passage[places[start] : places[end - 1] + 1]
+            yield Sentence(" ".join(quote.split()), " ".join(shown[start:end].split()), block.context)
+
+
+def _boundaries(text: str) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for found in sentencex.get_sentence_boundaries("en", text.replace("\n", " ")):
+        start, end = found["start_index"], found["end_index"]
+        # "It weighs 5 kg. without the handle": what goes on in lower case is no new sentence.
+        if spans and text[start:end].lstrip()[:1].islower():
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
+
+
+def _without_marks(passage: str, start: int, end: int) -> tuple[str, list[int]]:
+    """The block's text without marks, and for each of its characters the place in `passage`."""
+    block = passage[start:end]
+    hidden = {
+        place for mark in _MARKS.finditer(block) for place in range(*mark.span()) if _hides(block, mark)
+    }
+    line_start = 0
+    for line in block.split("\n")[:-1]:
+        line_start += len(line) + 1
+        if quote := _QUOTE.match(block[line_start:]):
+            hidden.update(range(line_start, line_start + quote.end()))
+    kept = [place for place in range(len(block)) if place not in hidden]
+    return "".join(block[place] for place in kept), [start + place for place in kept]
+
+
+def _hides(block: str, mark: re.Match[str]) -> bool:
+    """A `*` between spaces or digits is a character, not emphasis."""
+    if not mark["emphasis"] or not mark[0].startswith("*"):
+        return True
+    before, after = block[mark.start() - 1 : mark.start()], block[mark.end() : mark.end() + 1]
+    return not (before.isspace() and after.isspace()) and not (before.isdigit() and after.isdigit())
+
+
+def _row(passage: str, block: _Block) -> Sentence:
+    line = passage[block.start : block.end]
+    cells = _cells(line)
+    # A row makes sense only with the names of its columns; the first cell usually names the row itself.
+    named = [
+        f"{column}: {cell}" if column and column != cell else cell
+        for column, cell in zip(block.columns or (), cells, strict=False)
+        if cell
+    ]
+    rest = [cell for cell in cells[len(block.columns or ()) :] if cell]
+    return Sentence(" ".join(line.split()).strip("| "), "; ".join(named + rest), block.context)
+
+
+def _cells(line: str) -> tuple[str, ...]:
+    inner = line.strip().removeprefix("|").removesuffix("|")
+    parts = re.split(r"(?<!\\)\|", inner)
+    return tuple(" ".join(_without_marks(part, 0, len(part))[0].split()) for part in parts)
+
+
+def _titles(headings: list[tuple[int, str]]) -> list[str]:
+    return [title for _, title in headings]
+
+
+def _is_code(text: str) -> bool:
+    return sum(character in _CODE_CHARACTERS for character in text) > _MAX_CODE_SHARE * len(text)

@@ -1,0 +1,185 @@
+"""Settings of one process, read from the environment once and frozen. The only reader of `os.environ`.
+
+Settings are what must be known before the database is reached (where it is, which keys unseal it) or what
+differs between machines. What should change while processes run is a versioned row, not a setting.
+"""
+
+import base64
+import binascii
+import secrets
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every environment variable the product reads, with its default and its meaning.
+
+    Raises `pydantic.ValidationError` when a value is missing or malformed; nothing starts half-configured.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Field(Path(".data"), alias="SECONDBRAIN_DATA_DIR")
+    """Where the bundled Postgres and the generated keys live (`scripts/up`); unused with your own server."""
+
+    database_url: SecretStr = Field(SecretStr(""), alias="DATABASE_URL")
+    """libpq URL the web and worker processes connect with: a login that is a member of `secondbrain_app`."""
+
+    database_owner_url: SecretStr = Field(SecretStr(""), alias="DATABASE_OWNER_URL")
+    """libpq URL migrations run with; defaults to DATABASE_URL (which may then be an administrator's)."""
+
+    database_direct_url: SecretStr = Field(SecretStr(""), alias="DATABASE_DIRECT_URL")
+    """libpq URL for LISTEN when DATABASE_URL goes through a transaction-mode pooler; defaults to it."""
+
+    database_pool_size: int = Field(10, alias="DATABASE_POOL_SIZE", ge=1, le=200)
+    """Connections one process may hold for its transactions."""
+
+    secret_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field((), alias="SECRET_KEYS")
+    """`kid:base64` master keys of 32 bytes, comma separated; the first one signs and seals, all are accepted.
+    To rotate, put a new one in front, restart, and drop the old one once everything is re-sealed."""
+
+    public_url: str = Field("http://localhost:5003", alias="PUBLIC_URL")
+    """Origin under which browsers reach the API; providers redirect back to it."""
+
+    frontend_url: str = Field("http://localhost:3000", alias="FRONTEND_URL")
+    """Origin of the web client; OAuth callbacks end there."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("http://localhost:3000", "http://localhost:3006"), alias="CORS_ORIGINS"
+    )
+    """Origins that may call the API from a browser, comma separated; FRONTEND_URL is always one of them."""
+
+    host: str = Field("127.0.0.1", alias="HOST")
+    """Address the web server binds."""
+
+    port: int = Field(5003, alias="PORT", ge=1, le=65535)
+    """Port shared by all web instances of a machine (SO_REUSEPORT)."""
+
+    instance_port: int | None = Field(None, alias="INSTANCE_PORT", ge=1, le=65535)
+    """A second port of this instance's own, so that it can be addressed alone."""
+
+    instance_name: str = Field("", alias="INSTANCE_NAME")
+    """Name of this process in logs, metrics and `ops` views; defaults to host name and process id."""
+
+    max_request_bytes: int = Field(32 * 1024 * 1024, alias="MAX_REQUEST_BYTES", ge=1024)
+    """Largest accepted request body, in bytes."""
+
+    access_token_seconds: int = Field(12 * 3600, alias="ACCESS_TOKEN_SECONDS", ge=60)
+    """Life of an access token; existing clients never refresh, so it is as long as a working day."""
+
+    refresh_token_seconds: int = Field(30 * 86400, alias="REFRESH_TOKEN_SECONDS", ge=3600)
+    """Life of a refresh token since its last rotation."""
+
+    oauth_nonce_seconds: int = Field(600, alias="OAUTH_NONCE_SECONDS", ge=1, le=3600)
+    """How long somebody may take at the provider's consent page."""
+
+    github_client_id: str = Field("", alias="GITHUB_CLIENT_ID")
+    """Client id of the GitHub OAuth app; empty means the connector is not configured."""
+
+    github_client_secret: SecretStr = Field(SecretStr(""), alias="GITHUB_CLIENT_SECRET")
+    """Client secret of the GitHub OAuth app."""
+
+    github_redirect_uri: str = Field("", alias="GITHUB_REDIRECT_URI")
+    """Callback registered at GitHub; defaults to PUBLIC_URL/api/integrations/github/callback."""
+
+    github_authorize_base: str = Field("https://github.com", alias="GITHUB_AUTHORIZE_BASE")
+    """Origin of GitHub's OAuth pages; another one for GitHub Enterprise."""
+
+    github_api_base: str = Field("https://api.github.com", alias="GITHUB_API_BASE")
+    """Base of GitHub's REST API; another one for GitHub Enterprise."""
+
+    embedding_base_url: str = Field("", alias="EMBEDDING_BASE_URL")
+    """Base URL of an OpenAI-compatible server; empty means the local model, which needs no network."""
+
+    embedding_model: str = Field("", alias="EMBEDDING_MODEL")
+    """Model name at EMBEDDING_BASE_URL."""
+
+    embedding_dimensions: int = Field(0, alias="EMBEDDING_DIMENSIONS", ge=0, le=4000)
+    """Dimensions of EMBEDDING_MODEL's vectors; required with EMBEDDING_BASE_URL."""
+
+    embedding_api_key: SecretStr = Field(SecretStr(""), alias="EMBEDDING_API_KEY")
+    """Key sent to EMBEDDING_BASE_URL as a bearer token."""
+
+    llm_base_url: str = Field("", alias="LLM_BASE_URL")
+    """Base URL of an OpenAI-compatible server that writes answers; empty means extractive answers."""
+
+    llm_model: str = Field("", alias="LLM_MODEL")
+    """Model name at LLM_BASE_URL."""
+
+    llm_api_key: SecretStr = Field(SecretStr(""), alias="LLM_API_KEY")
+    """Key sent to LLM_BASE_URL as a bearer token."""
+
+    worker_threads: int = Field(2, alias="WORKER_THREADS", ge=1, le=64)
+    """Jobs one worker process runs at a time."""
+
+    worker_metrics_port: int | None = Field(None, alias="WORKER_METRICS_PORT", ge=1, le=65535)
+    """Port on which a worker answers /metrics and /health; unset means none."""
+
+    lease_seconds: float = Field(30.0, alias="LEASE_SECONDS", ge=1, le=3600)
+    """A worker silent for this long loses its jobs to another."""
+
+    log_level: str = Field("info", alias="LOG_LEVEL", pattern="^(debug|info|warning|error)$")
+    """Least severe log line that is written."""
+
+    log_format: str = Field("json", alias="LOG_FORMAT", pattern="^(json|console)$")
+    """`json` for machines, `console` for people."""
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(tuple(part.strip().split(":", 1)) for part in value.split(",") if part.strip())
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _check_keys(cls, value: tuple[tuple[str, SecretStr], ...]) -> tuple[tuple[str, SecretStr], ...]:
+        for kid, key in value:
+            try:
+                raw = base64.b64decode(key.get_secret_value(), validate=True)
+            except binascii.Error as error:
+                raise ValueError(f"SECRET_KEYS: key {kid!r} is not base64") from error
+            if len(raw) != 32:
+                raise ValueError(f"SECRET_KEYS: key {kid!r} has {len(raw)} bytes, it must have 32")
+        if len({kid for kid, _ in value}) != len(value):
+            raise ValueError("SECRET_KEYS: two keys have the same id")
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+
+    @field_validator("public_url", "frontend_url", "github_authorize_base", "github_api_base", mode="after")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _embedding_is_whole(self) -> Self:
+        if self.embedding_base_url and not (self.embedding_model and self.embedding_dimensions):
+            raise ValueError("EMBEDDING_BASE_URL needs EMBEDDING_MODEL and EMBEDDING_DIMENSIONS as well")
+        if self.llm_base_url and not self.llm_model:
+            raise ValueError("LLM_BASE_URL needs LLM_MODEL as well")
+        return self
+
+    def require_keys(self) -> Self:
+        """The settings themselves, or `ValueError` when no key is set: nothing signs with an empty key."""
+        if not self.secret_keys:
+            raise ValueError("SECRET_KEYS is not set; make one with `secondbrain generate-key`")
+        return self
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins answered with CORS headers."""
+        return frozenset((*self.cors_origins, self.frontend_url))
+
+
+def generate_key() -> str:
+    """A fresh `kid:base64` master key for SECRET_KEYS."""
+    return f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}"

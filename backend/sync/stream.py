@@ -1,0 +1,188 @@
+"""Follows a run from any instance, as server-sent events; the row is the truth, a notification only a hint.
+
+The subscription exists before the first read, so nothing falls in between. Between two reads no connection and
+no transaction is held. Every frame carries the run's whole state, so a client that comes back (`Last-Event-ID`)
+needs the newest one only; intermediate ones it missed are not repeated.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import Gauge
+
+from backend.db.listen import Listener
+from backend.db.notify import Channel
+from backend.db.transaction import Database
+from backend.errors import Unavailable
+from backend.sync.models import SyncRun
+from backend.sync.repository import SyncRunRepository
+
+OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
+
+#: The browser comes back this long after a lost connection, in milliseconds.
+RETRY_MILLISECONDS = 10_000
+HEARTBEAT_SECONDS = 15.0
+#: At most this many frames a second.
+FRAMES_PER_SECOND = 10
+#: After the last event the client closes; whoever does not is closed after this many seconds.
+LINGER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A run as event streams and the progress route show it."""
+
+    seq: int
+    is_finished: bool
+    event: str
+    data: dict[str, Any]
+
+
+def progress_of(run: SyncRun, *, sync_id: str, with_note: bool = True) -> Progress:
+    """What is shown of a run. `with_note` False leaves out titles, for whoever holds only the run's name."""
+    status, event = _status(run)
+    # A share is shown only of a total that the provider named; 100 only when it is over.
+    percent = 0.0
+    if run.state in ("completed", "completed_with_errors"):
+        percent = 100.0
+    elif run.total_count:
+        percent = min(99.0, round(100.0 * run.processed_count / run.total_count, 1))
+    return Progress(
+        seq=run.seq,
+        is_finished=run.is_finished,
+        event=event,
+        data={
+            "sync_id": sync_id,
+            "run_id": str(run.id),
+            "tenant_id": str(run.tenant_id),
+            "user_id": None if run.requested_by is None else str(run.requested_by),
+            "connector_type": run.connector_type,
+            "status": status,
+            "state": run.state,
+            "stage": _headline(run),
+            "total_items": run.total_count or 0,
+            "processed_items": run.processed_count,
+            "failed_items": run.failed_count,
+            "percent_complete": percent,
+            "current_item": run.note if with_note else None,
+            "error_message": error_of(run),
+            "started_at": _iso(run.started_at),
+            "completed_at": _iso(run.finished_at),
+        },
+    )
+
+
+def error_of(run: SyncRun) -> str | None:
+    """Why the run did not end well, for a person."""
+    if run.state == "cancelled":
+        return "Sync cancelled"
+    return run.error
+
+
+def follow(
+    db: Database,
+    listener: Listener,
+    tenant_id: UUID,
+    run_id: UUID,
+    *,
+    show: Callable[[SyncRun], Progress],
+    linger: float = LINGER_SECONDS,
+) -> Iterator[str]:
+    """Frames of a run until it is over: `current_state` first, then each change, then `complete` or `error`.
+
+    Raises SyncRunNotFound before the first frame.
+    """
+    with listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id) as changes:
+        shown = show(_read(db, tenant_id, run_id))
+        OPEN_STREAMS.inc()
+        try:
+            yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame("current_state", shown)
+            if not shown.is_finished:
+                yield from _changes(db, listener, tenant_id, run_id, shown.seq, changes.wait, show)
+            else:
+                yield _frame(shown.event, shown)
+            closes_at = time.monotonic() + linger
+            while (left := closes_at - time.monotonic()) > 0:
+                changes.wait(left)
+        finally:
+            OPEN_STREAMS.dec()
+
+
+def _changes(
+    db: Database,
+    listener: Listener,
+    tenant_id: UUID,
+    run_id: UUID,
+    seq: int,
+    wait: Callable[[float], bool],
+    show: Callable[[SyncRun], Progress],
+) -> Iterator[str]:
+    spoke_at = time.monotonic()
+    while True:
+        wait(min(HEARTBEAT_SECONDS, listener.poll_seconds))
+        try:
+            shown = show(_read(db, tenant_id, run_id))
+        except Unavailable:
+            # The stream outlives an outage of the database; the client sees a heartbeat, then the state.
+            yield ": the database does not answer, waiting\n\n"
+            time.sleep(1.0)
+            continue
+        if shown.seq > seq:
+            seq = shown.seq
+            yield _frame(shown.event, shown)
+            spoke_at = time.monotonic()
+            if shown.is_finished:
+                return
+            time.sleep(1 / FRAMES_PER_SECOND)
+        elif time.monotonic() - spoke_at >= HEARTBEAT_SECONDS - 0.5:
+            yield ": still here\n\n"
+            spoke_at = time.monotonic()
+
+
+def _read(db: Database, tenant_id: UUID, run_id: UUID) -> SyncRun:
+    with db.transaction(tenant_id) as session:
+        return SyncRunRepository(session).get(tenant_id, run_id)
+
+
+def _frame(event: str, shown: Progress) -> str:
+    data = json.dumps(shown.data, ensure_ascii=False)
+    return f"event: {event}\nid: {shown.seq}\ndata: {data}\n\n"
+
+
+def _status(run: SyncRun) -> tuple[str, str]:
+    """(status, event) in the words existing clients know."""
+    match run.state:
+        case "completed" | "completed_with_errors":
+            return "complete", "complete"
+        case "failed" | "cancelled":
+            return "error", "error"
+        case "queued":
+            return "connecting", "started"
+        case _:
+            return ("embedding" if run.stage == "indexing" else "syncing"), "progress"
+
+
+def _headline(run: SyncRun) -> str:
+    match run.state:
+        case "queued":
+            return "Waiting for a worker"
+        case "waiting":
+            return run.note or "Waiting"
+        case "completed":
+            return "Sync complete"
+        case "completed_with_errors":
+            return f"Sync complete; {run.failed_count} items could not be taken"
+        case "failed":
+            return "Sync failed"
+        case "cancelled":
+            return "Sync cancelled"
+        case _:
+            return "Indexing for search" if run.stage == "indexing" else "Fetching from the source"
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else str(moment.isoformat())

@@ -1,0 +1,52 @@
+"""Passwords: what is accepted, how it is stored, and that checking takes the same time for nobody's account."""
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.profiles import RFC_9106_LOW_MEMORY
+
+from backend.errors import Invalid
+
+MIN_LENGTH = 8
+MAX_LENGTH = 128
+_COMMON = frozenset(
+    ("password", "passwort", "password1", "password123", "qwerty123", "12345678", "letmein1", "welcome1", "admin123")
+)
+
+
+class WeakPassword(Invalid):
+    """This password is too easy to guess."""
+
+
+def check_strength(password: str, *, email: str) -> None:
+    """Raises WeakPassword with the one thing to change: length, mixed case, a digit, or being guessable."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise WeakPassword(f"The password must have {MIN_LENGTH} to {MAX_LENGTH} characters.")
+    if not (any(c.islower() for c in password) and any(c.isupper() for c in password)):
+        raise WeakPassword("The password needs an upper-case and a lower-case letter.")
+    if not any(c.isdigit() for c in password):
+        raise WeakPassword("The password needs a digit.")
+    lowered = password.lower()
+    local_part = email.partition("@")[0].lower()
+    if lowered in _COMMON or (len(local_part) >= 4 and local_part in lowered):
+        raise WeakPassword("The password is too common or contains your e-mail name.")
+
+
+class Passwords:
+    """Argon2id with the parameters of RFC 9106 for servers (64 MiB, 3 passes, 4 lanes)."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+        # Compared with when there is no such account, so that the answer takes as long.
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    def hash(self, password: str) -> str:
+        """A PHC string with a fresh salt."""
+        return self._hasher.hash(password)
+
+    def matches(self, password_hash: str | None, password: str) -> bool:
+        """Whether `password` made the hash; with None it takes the usual time and says no."""
+        try:
+            verified = self._hasher.verify(password_hash or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return verified and password_hash is not None

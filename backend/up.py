@@ -1,0 +1,209 @@
+"""`secondbrain up`: the bundled server, migrations, three web instances and a worker on one machine."""
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+
+from backend.db.embedded import EmbeddedPostgres
+from backend.db.engine import APP_ROLE, OWNER_ROLE, READONLY_ROLE, without_password
+from backend.db.migrate import migrate
+from backend.errors import StateError, Unavailable
+from backend.ports import answers, require_free_port
+from backend.settings import Settings, generate_key
+from backend.supervisor import Supervisor
+
+INSTANCES = 3
+_FIRST_INSTANCE_PORT = 5011
+DATABASE = "secondbrain"
+
+
+class NoDatabase(Unavailable):
+    """There is no database: start the product with scripts/up, or set DATABASE_URL."""
+
+
+def bundled_server(settings: Settings) -> EmbeddedPostgres:
+    """The bundled server of the data folder, running or not."""
+    return EmbeddedPostgres(settings.data_dir / "postgres")
+
+
+def locate(settings: Settings) -> Settings:
+    """`settings` with the bundled server's addresses and keys filled in where none are set.
+
+    Raises NoDatabase when none is set and the bundled server does not run.
+    """
+    if not settings.database_url.get_secret_value():
+        server = bundled_server(settings)
+        if not server.is_running():
+            raise NoDatabase
+        settings = _with_bundled(settings, server)
+    return _with_keys(settings)
+
+
+def prepare_bundled(server: EmbeddedPostgres) -> None:
+    """Makes the product's database and the roles that sign in over the local socket, where missing."""
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+        for role in (OWNER_ROLE, APP_ROLE, READONLY_ROLE):
+            if role not in roles:
+                connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        if exists is None:
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}".encode())
+
+
+def _with_bundled(settings: Settings, server: EmbeddedPostgres) -> Settings:
+    return settings.model_copy(
+        update={
+            "database_url": SecretStr(server.url(APP_ROLE, DATABASE)),
+            "database_owner_url": SecretStr(server.url("postgres", DATABASE)),
+        }
+    )
+
+
+def _with_keys(settings: Settings) -> Settings:
+    """Settings with a key: the environment's, or one made once and kept in the data folder."""
+    if settings.secret_keys:
+        return settings
+    path = settings.data_dir / "secret_keys"
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # Made under another name first, so that two starts at once cannot end up with half a key.
+        draft = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(generate_key())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return Settings.model_validate({**settings.model_dump(by_alias=True), "SECRET_KEYS": path.read_text().strip()})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one `up` starts."""
+
+    settings: Settings
+    instance_ports: tuple[int, ...]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [f"http://{_shown(self.settings.host)}:{port}" for port in self.instance_ports]
+
+
+def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supervisor], None] | None) -> int:
+    """Runs until Ctrl-C; returns the exit code. `after_ready` is called once everything answers."""
+    plan = Plan(settings, tuple(_FIRST_INSTANCE_PORT + n for n in range(INSTANCES)))
+    started = time.monotonic()
+    server: EmbeddedPostgres | None = None
+    is_bundled = not settings.database_url.get_secret_value()
+    with Supervisor() as supervisor:
+        try:
+            _check_ports(plan)
+            if is_bundled:
+                server = bundled_server(settings)
+                if reset:
+                    _reset(settings, server)
+                supervisor.say(f"Starting the bundled Postgres in {server.directory}")
+                settings.data_dir.mkdir(parents=True, exist_ok=True)
+                server.start(bound_to_parent=True)
+                prepare_bundled(server)
+                settings = _with_bundled(settings, server)
+            else:
+                if reset:
+                    raise NoDatabase("--reset is for the bundled server; DATABASE_URL names another one.")
+                shown = without_password(settings.database_url.get_secret_value())
+                supervisor.say(f"Using the database server of DATABASE_URL: {shown}")
+            settings = _with_keys(settings)
+            changed = migrate(settings)
+            supervisor.say(f"Database schema at revision {changed}")
+            _start_children(supervisor, settings, plan)
+            supervisor.wait_until(
+                lambda: all(answers(f"{address}/api/health") for address in plan.addresses), "the web server"
+            )
+            _introduce(supervisor, settings, plan, time.monotonic() - started)
+            if after_ready is not None:
+                after_ready(settings, supervisor)
+            supervisor.run()
+        except KeyboardInterrupt:
+            pass
+        except StateError as error:
+            supervisor.say(f"Error: {error.message}")
+            return 1
+        finally:
+            supervisor.stop()
+            if server is not None:
+                server.stop()
+    return 0
+
+
+def _check_ports(plan: Plan) -> None:
+    require_free_port(plan.settings.host, plan.settings.port, "PORT=…")
+    for port in plan.instance_ports:
+        require_free_port(plan.settings.host, port, "another machine, or end what uses it")
+
+
+def _reset(settings: Settings, server: EmbeddedPostgres) -> None:
+    server.stop("immediate")
+    for path in (server.directory, server.directory.with_name(server.directory.name + ".lock")):
+        shutil.rmtree(path, ignore_errors=True)
+    for name in ("secret_keys", "demo.json"):
+        (settings.data_dir / name).unlink(missing_ok=True)
+
+
+def _start_children(supervisor: Supervisor, settings: Settings, plan: Plan) -> None:
+    shared = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "SECRET_KEYS": ",".join(f"{kid}:{key.get_secret_value()}" for kid, key in settings.secret_keys),
+        "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    shared.pop("DATABASE_OWNER_URL", None)
+    command = (sys.executable, "-m", "backend.cli")
+    for number, port in enumerate(plan.instance_ports, 1):
+        name = f"web{number}"
+        supervisor.start(
+            name, (*command, "serve"), {**shared, "INSTANCE_PORT": str(port), "INSTANCE_NAME": name}
+        )
+    supervisor.start("worker", (*command, "worker"), {**shared, "INSTANCE_NAME": "worker1"})
+
+
+def _introduce(supervisor: Supervisor, settings: Settings, plan: Plan, seconds: float) -> None:
+    shared = f"http://{_shown(settings.host)}:{settings.port}"
+    supervisor.say(
+        f"Ready after {seconds:.1f} s.\n"
+        f"  API          {shared}   ({INSTANCES} instances share it; the kernel balances)\n"
+        f"  one by one   {'   '.join(plan.addresses)}\n"
+        f"  health       {shared}/api/health      description  {shared}/openapi.json\n"
+        f"  database     secondbrain psql         views        SELECT * FROM ops.sync_runs;\n"
+        "Ctrl-C stops everything; the data stays."
+    )
+
+
+def demo_login(settings: Settings) -> dict[str, str]:
+    """E-mail and password of the demo account, made up once and kept in the data folder."""
+    path = settings.data_dir / "demo.json"
+    if not path.exists():
+        login = {"email": "demo@example.com", "password": f"Demo-{secrets.token_urlsafe(9)}-1a"}
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(login, file)
+    loaded: dict[str, str] = json.loads(Path(path).read_text())
+    return loaded
+
+
+def _shown(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound

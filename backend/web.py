@@ -1,0 +1,130 @@
+"""What every route shares: who is asking, how an error is answered, which routes need no sign-in.
+
+The only module besides `app.py` and the `routes.py` files that knows Flask.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+from flask import Response, current_app, g, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.errors import (
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    Locked,
+    NotFound,
+    StateError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from backend.tenants.access import Principal, authenticate
+from backend.wiring import Services
+
+SESSION_COOKIE = "secondbrain_session"
+
+_STATUS = (
+    (Invalid, HTTPStatus.BAD_REQUEST),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Expired, HTTPStatus.GONE),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (Locked, HTTPStatus.LOCKED),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, with the fields existing clients read (`success`, `error`, `error_code`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("about:blank", description="Always about:blank: the status and error_code say it")
+    title: str = Field(description="The status in words")
+    status: int = Field(description="The HTTP status")
+    detail: str = Field(description="What went wrong, for a person")
+    instance: str = Field(description="The path that was called")
+    success: bool = Field(False, description="Always false")
+    error: str = Field(description="The same as detail")
+    error_code: str = Field(description="What went wrong, for a program")
+    request_id: str = Field(description="Find it in the server's log")
+
+
+class Answer(BaseModel):
+    """A successful answer; existing clients look at `success`."""
+
+    success: bool = True
+
+
+def services() -> Services:
+    """The process's engine, keys and clients."""
+    return cast(Services, current_app.extensions["secondbrain"])
+
+
+def principal() -> Principal:
+    """Who is asking. Only in routes that are neither public nor optional; those have passed the check."""
+    return cast(Principal, g.principal)
+
+
+def found_principal() -> Principal | None:
+    """Who is asking, if that could be told; for public routes."""
+    return cast(Principal | None, g.get("principal"))
+
+
+def cookie_principal() -> Principal | None:
+    """Whose browser this is, by its session cookie; never enough to change anything."""
+    token = request.cookies.get(SESSION_COOKIE)
+    if not token:
+        return None
+    try:
+        return authenticate(services().db, services().keyring, token)
+    except Unauthenticated:
+        return None
+
+
+def public(view: View) -> View:
+    """Marks a route that needs no sign-in."""
+    view.access = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def cookie_allowed(view: View) -> View:
+    """Marks a reading route that the session cookie opens too, because a browser cannot send a header there."""
+    view.access = "cookie"  # type: ignore[attr-defined]
+    return view
+
+
+def status_of(error: StateError) -> HTTPStatus:
+    """The HTTP status of an error's kind."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.CONFLICT)
+
+
+def problem(status: int, detail: str, code: str, **more: Any) -> Response:
+    """An `application/problem+json` answer."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.path,
+        error=detail,
+        error_code=code,
+        request_id=g.get("request_id", ""),
+        **more,
+    )
+    response = Response(body.model_dump_json(), status=status, mimetype="application/problem+json")
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def answer(body: BaseModel, status: int = 200) -> Response:
+    """`body` as JSON."""
+    return Response(body.model_dump_json(), status=status, mimetype="application/json")

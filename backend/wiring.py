@@ -1,0 +1,113 @@
+"""Builds what a process needs from its settings and hands it down; there are no singletons.
+
+Web, worker and command line share it, so it knows no Flask. Heavy things (the parser, provider clients) are
+made by the worker itself.
+"""
+
+import base64
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import httpx2
+
+from backend.connectors.providers.contract import OAuthProvider
+from backend.connectors.providers.github.oauth import GitHubOAuth
+from backend.db.engine import create_engine
+from backend.db.listen import Listener
+from backend.db.notify import Notifier
+from backend.db.transaction import Database
+from backend.embeddings.providers.contract import Embedder
+from backend.embeddings.providers.local import LocalEmbedder
+from backend.embeddings.providers.openai import OpenAIEmbedder
+from backend.keyring import Keyring
+from backend.search.llm import ChatModel
+from backend.settings import Settings
+from backend.tenants.passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's engine, keys and clients; all of it safe to share between threads."""
+
+    settings: Settings
+    instance: str
+    db: Database
+    listener: Listener
+    keyring: Keyring
+    passwords: Passwords
+    embedder: Embedder
+    chat_model: ChatModel | None
+    oauth_providers: Mapping[str, OAuthProvider]
+
+    def close(self) -> None:
+        """Sends the last hints and closes every connection."""
+        self.listener.close()
+        self.db.close()
+
+
+def instance_name(settings: Settings) -> str:
+    """How this process is called in logs, metrics and `ops` views."""
+    return settings.instance_name or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def make_keyring(settings: Settings) -> Keyring:
+    """The keys of SECRET_KEYS. Raises ValueError when there are none."""
+    settings.require_keys()
+    return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """The local model, or the configured OpenAI-compatible server's."""
+    if not settings.embedding_base_url:
+        return LocalEmbedder()
+    return OpenAIEmbedder(
+        base_url=settings.embedding_base_url,
+        model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions,
+        api_key=settings.embedding_api_key.get_secret_value() or None,
+    )
+
+
+def wire(settings: Settings) -> Services:
+    """Services for one process; nothing connects before it is used (the listener: before it is started)."""
+    url = settings.database_url.get_secret_value()
+    instance = instance_name(settings)
+    direct = settings.database_direct_url.get_secret_value() or url
+    engine = create_engine(url, pool_size=settings.database_pool_size, application_name=instance)
+    return Services(
+        settings=settings,
+        instance=instance,
+        db=Database(engine, Notifier(url, application_name=f"{instance} notifier")),
+        listener=Listener(direct, application_name=f"{instance} listener"),
+        keyring=make_keyring(settings),
+        passwords=Passwords(),
+        embedder=make_embedder(settings),
+        chat_model=_chat_model(settings),
+        oauth_providers=_oauth_providers(settings),
+    )
+
+
+def _chat_model(settings: Settings) -> ChatModel | None:
+    if not settings.llm_base_url:
+        return None
+    return ChatModel(
+        base_url=settings.llm_base_url,
+        model=settings.llm_model,
+        api_key=settings.llm_api_key.get_secret_value() or None,
+        client=httpx2.Client(timeout=httpx2.Timeout(60, connect=5)),
+    )
+
+
+def _oauth_providers(settings: Settings) -> Mapping[str, OAuthProvider]:
+    providers: dict[str, OAuthProvider] = {}
+    if settings.github_client_id:
+        providers["github"] = GitHubOAuth(
+            client_id=settings.github_client_id,
+            client_secret=settings.github_client_secret.get_secret_value(),
+            authorize_base=settings.github_authorize_base,
+            api_base=settings.github_api_base,
+        )
+    return MappingProxyType(providers)

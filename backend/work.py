@@ -1,0 +1,89 @@
+"""Runs one worker process."""
+
+import os
+import signal
+import threading
+from datetime import timedelta
+from functools import partial
+
+import prometheus_client
+import structlog
+
+from backend import __version__
+from backend.connectors.models import Connector
+from backend.connectors.providers.contract import Credentials, Source
+from backend.connectors.providers.github.source import GitHubSource
+from backend.flows.sync_connector.flow import JOB_KIND
+from backend.flows.sync_connector.handler import SyncHandler
+from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.worker import Chore, Worker
+from backend.logs import configure_logging
+from backend.oauth.repository import OAuthNonceRepository
+from backend.settings import Settings
+from backend.sync.repository import SyncRunRepository
+from backend.wiring import instance_name, wire
+
+_log = structlog.get_logger(__name__)
+
+_CHORES = (
+    Chore(
+        "purge oauth_nonces",
+        timedelta(minutes=10),
+        lambda session: OAuthNonceRepository(session).purge_expired(older_than=timedelta(days=7)),
+    ),
+    Chore(
+        "purge jobs",
+        timedelta(minutes=10),
+        lambda session: JobRepository(session).purge_finished(older_than=timedelta(days=30)),
+    ),
+    Chore(
+        "purge workers",
+        timedelta(minutes=10),
+        lambda session: WorkerRepository(session).purge_gone(older_than=timedelta(days=7)),
+    ),
+    Chore(
+        "purge sync_runs",
+        timedelta(minutes=10),
+        lambda session: SyncRunRepository(session).purge_finished(older_than=timedelta(days=90)),
+    ),
+)
+
+
+def make_github(api_base: str, connector: Connector, credentials: Credentials) -> Source:
+    """What reads a GitHub connector."""
+    return GitHubSource(credentials.access_token, connector.settings, api_base=api_base)
+
+
+def work(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT; jobs in hand are given back after their current page."""
+    instance = instance_name(settings)
+    configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
+    services = wire(settings)
+    services.listener.start()
+    handler = SyncHandler(
+        db=services.db,
+        keyring=services.keyring,
+        embedder=services.embedder,
+        make_source={"github": partial(make_github, settings.github_api_base)},
+    )
+    worker = Worker(
+        services.db,
+        services.listener,
+        {JOB_KIND: handler},
+        name=instance,
+        version=__version__,
+        threads=settings.worker_threads,
+        lease=timedelta(seconds=settings.lease_seconds),
+        chores=_CHORES,
+    )
+    if settings.worker_metrics_port is not None:
+        prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    worker.start()
+    _log.info("worker started", threads=settings.worker_threads, pid=os.getpid())
+    stop.wait()
+    _log.info("worker stopping")
+    worker.stop()
+    services.close()
