@@ -25,7 +25,9 @@ from backend.wiring import Services
 _log = structlog.get_logger(__name__)
 
 REQUESTS = Counter("secondbrain_requests_total", "HTTP requests", ["method", "route", "status"])
-REQUEST_SECONDS = Histogram("secondbrain_request_seconds", "Seconds until the answer began", ["method", "route"])
+REQUEST_SECONDS = Histogram(
+    "secondbrain_request_seconds", "Seconds until the answer began", ["method", "route"]
+)
 
 _ME = "/api/auth/me"
 
@@ -168,7 +170,12 @@ def _validation_problem(error: ValidationError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
     words = {404: "Endpoint not found", 413: "The request is larger than this server accepts."}
-    names = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
+    names = {
+        404: "NOT_FOUND",
+        405: "METHOD_NOT_ALLOWED",
+        413: "PAYLOAD_TOO_LARGE",
+        415: "UNSUPPORTED_MEDIA_TYPE",
+    }
     if code in (301, 302, 307, 308):
         response = error.get_response()
         return response if isinstance(response, Response) else Response(status=code)

@@ -25,7 +25,9 @@ app = typer.Typer(
 
 @app.command()
 def up(
-    demo: Annotated[bool, typer.Option(help="Make a demo workspace with this project's documentation.")] = False,
+    demo: Annotated[
+        bool, typer.Option(help="Make a demo workspace with this project's documentation.")
+    ] = False,
     reset: Annotated[bool, typer.Option(help="Delete the bundled server's data first.")] = False,
 ) -> None:
     """Run everything on this machine: bundled Postgres, three web instances, a worker."""
@@ -37,18 +39,15 @@ def up(
 @app.command()
 def serve() -> None:
     """Run one web instance."""
-    from backend.db.migrate import require_current
     from backend.serve import serve as run
 
-    settings = _settings()
-    require_current(settings.database_url.get_secret_value())
-    run(settings)
+    run(_settings())
 
 
 @app.command()
 def worker() -> None:
     """Run one worker."""
-    from backend.db.migrate import require_current
+    from backend.db.schema import require_current
     from backend.work import work
 
     settings = _settings()
@@ -59,8 +58,8 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's schema to this version (DATABASE_OWNER_URL, else DATABASE_URL)."""
+    from backend.bundled import locate
     from backend.db.migrate import migrate as run
-    from backend.up import locate
 
     print(f"Schema at revision {run(locate(Settings()))}.")
 
@@ -83,8 +82,8 @@ def psql(
     arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to psql, after --.")] = None,
 ) -> None:
     """Open psql on the configured database."""
+    from backend.bundled import DATABASE, bundled_server, locate
     from backend.db.engine import READONLY_ROLE, libpq_url
-    from backend.up import DATABASE, bundled_server, locate
 
     configured = Settings()
     settings = locate(configured)
@@ -105,7 +104,7 @@ def psql(
 @app.command()
 def doctor() -> None:
     """Check the configuration and the database, and say what is wrong."""
-    from backend.db.migrate import require_current
+    from backend.db.schema import require_current
     from backend.wiring import wire
 
     settings = _settings()
@@ -117,7 +116,9 @@ def doctor() -> None:
     print(f"listener    {'ok' if services.listener.wait_until_connected(5) else 'not connected'}")
     print(f"embeddings  {services.embedder.model}, {services.embedder.dimensions} dimensions")
     print(f"answers     {'language model' if services.chat_model else 'extracts'}")
-    print(f"sources     {', '.join(services.oauth_providers) or 'none configured (see docs/configuration.md)'}")
+    print(
+        f"sources     {', '.join(services.oauth_providers) or 'none configured (see docs/configuration.md)'}"
+    )
     services.close()
 
 
@@ -134,9 +135,13 @@ def version() -> None:
 
 
 def _settings() -> Settings:
-    from backend.up import locate
+    settings = Settings()
+    if settings.database_url.get_secret_value() and settings.secret_keys:
+        return settings
+    # Only here: a process that is told everything need not know the bundled server.
+    from backend.bundled import locate
 
-    return locate(Settings())
+    return locate(settings)
 
 
 def _import(settings: Settings, folder: Path, slug: str) -> int:
@@ -209,7 +214,7 @@ def _demo(settings: Settings, supervisor: "object") -> None:
         f"  TOKEN=$(curl -s {base}/api/auth/login -H 'Content-Type: application/json' \\\n"
         f"    -d '{json.dumps(login)}' | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"access_token\"])')\n"
         f"  curl -s {base}/api/search -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n"
-        "    -d '{\"query\": \"What happens when a worker is killed?\"}'"
+        '    -d \'{"query": "What happens when a worker is killed?"}\''
     )
 
 

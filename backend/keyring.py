@@ -66,7 +66,7 @@ class Keyring:
             TokenInvalid: forged, damaged, for another purpose, or signed with a key no longer known.
         """
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
+            kid = str(jwt.get_unverified_header(token).get("kid"))
             if kid not in self._keys:
                 raise TokenInvalid
             claims: dict[str, Any] = jwt.decode(

@@ -20,7 +20,7 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._services: "Services | None" = None
+        self._services: Services | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -49,12 +49,14 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         # Imported here, in the worker: after gevent has replaced what it replaces, and the master stays small.
         from backend.app import create_app
+        from backend.db.schema import require_current
         from backend.logs import configure_logging
         from backend.wiring import instance_name, wire
 
         settings = self._settings
         instance = instance_name(settings)
         configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
+        require_current(settings.database_url.get_secret_value())
         self._services = wire(settings)
         self._services.listener.start()
         return create_app(self._services)

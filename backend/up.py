@@ -10,84 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-from pydantic import SecretStr
-
+from backend.bundled import NoDatabase, bundled_server, prepare_bundled, with_bundled, with_keys
 from backend.db.embedded import EmbeddedPostgres
-from backend.db.engine import APP_ROLE, OWNER_ROLE, READONLY_ROLE, without_password
+from backend.db.engine import without_password
 from backend.db.migrate import migrate
-from backend.errors import StateError, Unavailable
+from backend.errors import StateError
 from backend.ports import answers, require_free_port
-from backend.settings import Settings, generate_key
+from backend.settings import Settings
 from backend.supervisor import Supervisor
 
 INSTANCES = 3
 _FIRST_INSTANCE_PORT = 5011
-DATABASE = "secondbrain"
-
-
-class NoDatabase(Unavailable):
-    """There is no database: start the product with scripts/up, or set DATABASE_URL."""
-
-
-def bundled_server(settings: Settings) -> EmbeddedPostgres:
-    """The bundled server of the data folder, running or not."""
-    return EmbeddedPostgres(settings.data_dir / "postgres")
-
-
-def locate(settings: Settings) -> Settings:
-    """`settings` with the bundled server's addresses and keys filled in where none are set.
-
-    Raises NoDatabase when none is set and the bundled server does not run.
-    """
-    if not settings.database_url.get_secret_value():
-        server = bundled_server(settings)
-        if not server.is_running():
-            raise NoDatabase
-        settings = _with_bundled(settings, server)
-    return _with_keys(settings)
-
-
-def prepare_bundled(server: EmbeddedPostgres) -> None:
-    """Makes the product's database and the roles that sign in over the local socket, where missing."""
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
-        for role in (OWNER_ROLE, APP_ROLE, READONLY_ROLE):
-            if role not in roles:
-                connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-        if exists is None:
-            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}".encode())
-
-
-def _with_bundled(settings: Settings, server: EmbeddedPostgres) -> Settings:
-    return settings.model_copy(
-        update={
-            "database_url": SecretStr(server.url(APP_ROLE, DATABASE)),
-            "database_owner_url": SecretStr(server.url("postgres", DATABASE)),
-        }
-    )
-
-
-def _with_keys(settings: Settings) -> Settings:
-    """Settings with a key: the environment's, or one made once and kept in the data folder."""
-    if settings.secret_keys:
-        return settings
-    path = settings.data_dir / "secret_keys"
-    if not path.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        # Made under another name first, so that two starts at once cannot end up with half a key.
-        draft = path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(generate_key())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return Settings.model_validate({**settings.model_dump(by_alias=True), "SECRET_KEYS": path.read_text().strip()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +52,13 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
                 settings.data_dir.mkdir(parents=True, exist_ok=True)
                 server.start(bound_to_parent=True)
                 prepare_bundled(server)
-                settings = _with_bundled(settings, server)
+                settings = with_bundled(settings, server)
             else:
                 if reset:
                     raise NoDatabase("--reset is for the bundled server; DATABASE_URL names another one.")
                 shown = without_password(settings.database_url.get_secret_value())
                 supervisor.say(f"Using the database server of DATABASE_URL: {shown}")
-            settings = _with_keys(settings)
+            settings = with_keys(settings)
             changed = migrate(settings)
             supervisor.say(f"Database schema at revision {changed}")
             _start_children(supervisor, settings, plan)
@@ -144,7 +77,7 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
         finally:
             supervisor.stop()
             if server is not None:
-                server.stop()
+                server.stop("immediate" if supervisor.hurried else "fast")
     return 0
 
 

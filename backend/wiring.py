@@ -41,10 +41,12 @@ class Services:
     embedder: Embedder
     chat_model: ChatModel | None
     oauth_providers: Mapping[str, OAuthProvider]
+    http: httpx2.Client
 
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
         self.listener.close()
+        self.http.close()
         self.db.close()
 
 
@@ -59,7 +61,7 @@ def make_keyring(settings: Settings) -> Keyring:
     return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
 
 
-def make_embedder(settings: Settings) -> Embedder:
+def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
     """The local model, or the configured OpenAI-compatible server's."""
     if not settings.embedding_base_url:
         return LocalEmbedder()
@@ -67,7 +69,8 @@ def make_embedder(settings: Settings) -> Embedder:
         base_url=settings.embedding_base_url,
         model=settings.embedding_model,
         dimensions=settings.embedding_dimensions,
-        api_key=settings.embedding_api_key.get_secret_value() or None,
+        api_key=settings.embedding_api_key.get_secret_value(),
+        client=client,
     )
 
 
@@ -76,6 +79,7 @@ def wire(settings: Settings) -> Services:
     url = settings.database_url.get_secret_value()
     instance = instance_name(settings)
     direct = settings.database_direct_url.get_secret_value() or url
+    http = httpx2.Client(timeout=httpx2.Timeout(60, connect=5))
     engine = create_engine(url, pool_size=settings.database_pool_size, application_name=instance)
     return Services(
         settings=settings,
@@ -84,20 +88,21 @@ def wire(settings: Settings) -> Services:
         listener=Listener(direct, application_name=f"{instance} listener"),
         keyring=make_keyring(settings),
         passwords=Passwords(),
-        embedder=make_embedder(settings),
-        chat_model=_chat_model(settings),
+        embedder=make_embedder(settings, http),
+        chat_model=_chat_model(settings, http),
         oauth_providers=_oauth_providers(settings),
+        http=http,
     )
 
 
-def _chat_model(settings: Settings) -> ChatModel | None:
+def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
     if not settings.llm_base_url:
         return None
     return ChatModel(
         base_url=settings.llm_base_url,
         model=settings.llm_model,
-        api_key=settings.llm_api_key.get_secret_value() or None,
-        client=httpx2.Client(timeout=httpx2.Timeout(60, connect=5)),
+        api_key=settings.llm_api_key.get_secret_value(),
+        client=client,
     )
 
 

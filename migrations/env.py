@@ -1,7 +1,7 @@
 """Runs migrations: one process at a time, each migration in its own transaction, as the owner role.
 
-    alembic upgrade head                      with DATABASE_OWNER_URL or DATABASE_URL in the environment
-    secondbrain migrate                       the same, and finds the bundled server by itself
+alembic upgrade head                      with DATABASE_OWNER_URL or DATABASE_URL in the environment
+secondbrain migrate                       the same, and finds the bundled server by itself
 """
 
 from importlib import import_module

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from backend.bundled import prepare_bundled
 from backend.db.embedded import EmbeddedPostgres
 from backend.db.engine import APP_ROLE, READONLY_ROLE, create_engine
 from backend.db.migrate import migrate
@@ -25,7 +26,6 @@ from backend.db.transaction import Database
 from backend.keyring import Keyring
 from backend.settings import Settings, generate_key
 from backend.tenants.repository import TenantRepository
-from backend.up import prepare_bundled
 
 #: What a test server need not do: survive a power cut.
 FAST = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "300"})

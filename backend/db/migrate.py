@@ -4,18 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool
-from sqlalchemy.exc import DBAPIError
 
-from backend.db.engine import sqlalchemy_url
-from backend.errors import Unavailable
 from backend.settings import Settings
-
-
-class SchemaOutdated(Unavailable):
-    """The database's schema is not the one this version needs; run `secondbrain migrate`."""
 
 
 def configuration(url: str) -> Config:
@@ -39,22 +30,3 @@ def migrate(settings: Settings) -> str:
 def head(config: Config) -> str:
     """Name of the newest revision this version knows."""
     return ScriptDirectory.from_config(config).get_current_head() or ""
-
-
-def require_current(url: str) -> None:
-    """Raises SchemaOutdated when the database misses migrations this version needs.
-
-    A newer schema is accepted: during an upgrade old processes go on until they are replaced.
-    """
-    config = configuration(url)
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    except DBAPIError as error:
-        raise Unavailable("The database does not answer.") from error
-    finally:
-        engine.dispose()
-    if current is None or (current in known and current != head(config)):
-        raise SchemaOutdated

@@ -82,7 +82,9 @@ def _make_roles(connection: psycopg.Connection[Any]) -> None:
     assert row is not None  # noqa: S101 - the query has no FROM
     database, may_create = row
     if not may_create:
-        connection.execute(f'GRANT CREATE, CONNECT, TEMPORARY ON DATABASE "{database}" TO {OWNER_ROLE}'.encode())
+        connection.execute(
+            f'GRANT CREATE, CONNECT, TEMPORARY ON DATABASE "{database}" TO {OWNER_ROLE}'.encode()
+        )
         connection.execute(f"GRANT ALL ON SCHEMA public TO {OWNER_ROLE} WITH GRANT OPTION".encode())
 
 

@@ -117,7 +117,7 @@ class DocumentRepository:
             "source_updated_at": new.source_updated_at,
             "updated_at": func.now(),
         }
-        document_id = self._session.scalar(
+        document_id: UUID | None = self._session.scalar(
             insert(Document)
             .values(
                 {

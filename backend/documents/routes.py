@@ -37,7 +37,9 @@ class DocumentPath(BaseModel):
 class Listing(BaseModel):
     limit: int = Field(50, ge=1, le=200)
     offset: int = Field(0, ge=0, le=100_000)
-    cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before; wins over offset")
+    cursor: str | None = Field(
+        None, max_length=200, description="next_cursor of the page before; wins over offset"
+    )
 
 
 class DocumentSummary(BaseModel):
@@ -113,7 +115,9 @@ def list_documents(query: Listing) -> Response:
         has_more=has_more,
         next_cursor=_cursor(page[-1]) if has_more else None,
     )
-    return answer(DocumentList(documents=[DocumentSummary(**_summary(d)) for d in page], pagination=pagination))
+    return answer(
+        DocumentList(documents=[DocumentSummary(**_summary(d)) for d in page], pagination=pagination)
+    )
 
 
 @api.get("/api/documents/<document_id>", responses={200: DocumentAnswer})

@@ -11,13 +11,23 @@ from backend.db.base import Base, CreatedAt, Json, Key, Moment, Words
 class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_queued", "tenant_id", text("priority DESC"), "run_at", "id", postgresql_where="state = 'queued'"),
+        Index(
+            "ix_jobs_queued",
+            "tenant_id",
+            text("priority DESC"),
+            "run_at",
+            "id",
+            postgresql_where="state = 'queued'",
+        ),
         Index("ix_jobs_running", "tenant_id", "worker_id", postgresql_where="state = 'running'"),
         Index("ix_jobs_finished_at", "finished_at", postgresql_where="finished_at IS NOT NULL"),
-        CheckConstraint("state IN ('queued', 'running', 'succeeded', 'dead', 'cancelled')", name="state_is_known"),
+        CheckConstraint(
+            "state IN ('queued', 'running', 'succeeded', 'dead', 'cancelled')", name="state_is_known"
+        ),
         CheckConstraint("(state = 'running') = (worker_id IS NOT NULL)", name="running_has_a_worker"),
         CheckConstraint(
-            "(state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)", name="finished_has_a_time"
+            "(state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)",
+            name="finished_has_a_time",
         ),
         CheckConstraint("attempt >= 0 AND max_attempts > 0", name="attempts_are_counted"),
         {"comment": "Work to be done, fenced by a lease number that only grows"},
@@ -29,17 +39,31 @@ class Job(Base):
     )
     kind: Mapped[Words] = mapped_column(comment="What to do, such as sync")
     args: Mapped[Json] = mapped_column(server_default=text("'{}'"), comment="Ids of what to do it with")
-    state: Mapped[Words] = mapped_column(server_default="queued", comment="queued, running, succeeded, dead or cancelled")
-    priority: Mapped[int] = mapped_column(SmallInteger, server_default="0", comment="Higher goes first within a tenant")
+    state: Mapped[Words] = mapped_column(
+        server_default="queued", comment="queued, running, succeeded, dead or cancelled"
+    )
+    priority: Mapped[int] = mapped_column(
+        SmallInteger, server_default="0", comment="Higher goes first within a tenant"
+    )
     run_at: Mapped[CreatedAt] = mapped_column(comment="Not before this time")
     attempt: Mapped[int] = mapped_column(server_default="0", comment="Tries since progress was last made")
-    max_attempts: Mapped[int] = mapped_column(server_default="10", comment="Tries without progress before it is dead")
-    lease: Mapped[int] = mapped_column(BigInteger, server_default="0", comment="Raised by every claim and release; fences off whoever held it before")
+    max_attempts: Mapped[int] = mapped_column(
+        server_default="10", comment="Tries without progress before it is dead"
+    )
+    lease: Mapped[int] = mapped_column(
+        BigInteger,
+        server_default="0",
+        comment="Raised by every claim and release; fences off whoever held it before",
+    )
     worker_id: Mapped[UUID | None] = mapped_column(comment="Who holds it while running")
     created_at: Mapped[CreatedAt]
     claimed_at: Mapped[Moment | None] = mapped_column(comment="When it was last claimed")
-    progressed_at: Mapped[Moment | None] = mapped_column(comment="When its worker last wrote something that counts")
-    cancel_requested_at: Mapped[Moment | None] = mapped_column(comment="When somebody asked the running job to stop")
+    progressed_at: Mapped[Moment | None] = mapped_column(
+        comment="When its worker last wrote something that counts"
+    )
+    cancel_requested_at: Mapped[Moment | None] = mapped_column(
+        comment="When somebody asked the running job to stop"
+    )
     finished_at: Mapped[Moment | None] = mapped_column(comment="When it ended, in whichever way")
     last_error: Mapped[Words | None] = mapped_column(comment="Why the last try failed")
 

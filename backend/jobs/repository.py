@@ -161,10 +161,7 @@ class JobRepository:
         """
         values = {"progressed_at": func.now(), "attempt": 1} if progressed else {"lease": Job.lease}
         row = self._session.execute(
-            update(Job)
-            .where(*self._is_ours(claim))
-            .values(values)
-            .returning(Job.cancel_requested_at)
+            update(Job).where(*self._is_ours(claim)).values(values).returning(Job.cancel_requested_at)
         ).one_or_none()
         if row is None:
             raise LeaseLost

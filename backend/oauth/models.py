@@ -26,7 +26,9 @@ class OAuthNonce(Base):
     )
 
     tenant_id: Mapped[TenantKey]
-    nonce_sha256: Mapped[Sha256] = mapped_column(primary_key=True, comment="SHA-256 of the nonce inside the state")
+    nonce_sha256: Mapped[Sha256] = mapped_column(
+        primary_key=True, comment="SHA-256 of the nonce inside the state"
+    )
     user_id: Mapped[UUID] = mapped_column(comment="Who is connecting")
     connector_type: Mapped[Words] = mapped_column(comment="What is being connected, such as github")
     browser_sha256: Mapped[Sha256 | None] = mapped_column(comment="SHA-256 of the binding cookie's value")

@@ -72,7 +72,9 @@ class OAuthNonceRepository:
         if begun is None:
             self._explain(tenant_id, nonce, user_id, connector_type, begun_is_used=True)
 
-    def consume(self, tenant_id: UUID, nonce: str, *, user_id: UUID, connector_type: str, browser: str) -> None:
+    def consume(
+        self, tenant_id: UUID, nonce: str, *, user_id: UUID, connector_type: str, browser: str
+    ) -> None:
         """Takes the nonce, once: of any number of concurrent calls, on any instances, one returns.
 
         A call from another browser, for another account or connector, takes nothing.
@@ -103,7 +105,6 @@ class OAuthNonceRepository:
             select(OAuthNonce.tenant_id, OAuthNonce.nonce_sha256)
             .where(OAuthNonce.expires_at < func.now() - older_than)
             .limit(limit)
-            .with_for_update(skip_locked=True)
             .cte("doomed")
         )
         deleted = self._session.execute(

@@ -13,14 +13,14 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+
 #: Endings differ ("refund", "refunds", "refunded"); the beginning of a word decides.
 _STEM_CHARACTERS: Final = 5
 #: Words of a question that say nothing about its subject.
-_FUNCTION_WORDS: Final = frozenset(
-    "a about all also am an and any are as at be been but by can could did do does doing for from get give "
-    "had has have how i if in is it its kind like many may me might more most much must my of on or other "
-    "our please shall should show so some tell than that the their them then there these they this those to "
-    "us use used was we were what when where whether which while who whom whose why will with would you your "
-    "der die das und ist wie was wer wo wann ein eine mit von le la les de des du est que qui comment quand "
-    "où un une el los las es qué quién cómo cuándo dónde".split()
-)
+_FUNCTION_WORD_LIST: Final = """
+a about all also am an and any are as at be been but by can could did do does doing for from get give had has
+have how i if in is it its kind like many may me might more most much must my of on or other our please shall
+should show so some tell than that the their them then there these they this those to us use used was we were
+what when where whether which while who whom whose why will with would you your
+der das und ist wie wer wann ein eine von les des du est que qui comment quand el los las es quien como cuando
+"""
+_FUNCTION_WORDS: Final = frozenset(_FUNCTION_WORD_LIST.split())
 
 
 def terms(text: str) -> Counter[str]:

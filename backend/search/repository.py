@@ -100,6 +100,7 @@ class SearchRepository:
         """Whether there is anything to search."""
         return bool(
             self._session.scalar(
-                text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)"), {"tenant_id": tenant_id}
+                text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)"),
+                {"tenant_id": tenant_id},
             )
         )

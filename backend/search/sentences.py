@@ -28,7 +28,7 @@ _MAX_CODE_SHARE: Final = 0.12
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """`quote` stands in the passage word for word but for its white space; `text` is it without Markdown
-    marks, as a reader wants it. `context` holds what it stands under: headings, the line announcing a list."""
+    marks, as a reader wants it. `context` holds what it stands under: headings, the line before a list."""
 
     quote: str
     text: str

@@ -1,5 +1,6 @@
 """sync_runs, sync_errors."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index
@@ -47,19 +48,37 @@ class SyncRun(Base):
     connector_id: Mapped[UUID] = mapped_column(comment="What is being synced")
     connector_type: Mapped[Words] = mapped_column(comment="github, gmail, slack, …")
     job_id: Mapped[UUID | None] = mapped_column(comment="The job that carries it out")
-    requested_by: Mapped[UUID | None] = mapped_column(comment="The user who asked for it; none for a schedule")
-    state: Mapped[Words] = mapped_column(server_default="queued", comment="queued, running, waiting, or how it ended")
-    stage: Mapped[Words] = mapped_column(server_default="connecting", comment="connecting, fetching, indexing or done")
-    seq: Mapped[int] = mapped_column(BigInteger, server_default="1", comment="Raised by every change; the event id of streams")
+    requested_by: Mapped[UUID | None] = mapped_column(
+        comment="The user who asked for it; none for a schedule"
+    )
+    state: Mapped[Words] = mapped_column(
+        server_default="queued", comment="queued, running, waiting, or how it ended"
+    )
+    stage: Mapped[Words] = mapped_column(
+        server_default="connecting", comment="connecting, fetching, indexing or done"
+    )
+    seq: Mapped[int] = mapped_column(
+        BigInteger, server_default="1", comment="Raised by every change; the event id of streams"
+    )
     note: Mapped[Words | None] = mapped_column(comment="What it is busy with, for a person")
-    total_count: Mapped[int | None] = mapped_column(comment="Items in the whole run when the provider says so")
+    total_count: Mapped[int | None] = mapped_column(
+        comment="Items in the whole run when the provider says so"
+    )
     found_count: Mapped[int] = mapped_column(server_default="0", comment="Items the provider has handed over")
-    processed_count: Mapped[int] = mapped_column(server_default="0", comment="Items dealt with: stored, unchanged or failed")
-    stored_count: Mapped[int] = mapped_column(server_default="0", comment="Items stored with chunks and vectors")
-    unchanged_count: Mapped[int] = mapped_column(server_default="0", comment="Items that were there already, the same")
+    processed_count: Mapped[int] = mapped_column(
+        server_default="0", comment="Items dealt with: stored, unchanged or failed"
+    )
+    stored_count: Mapped[int] = mapped_column(
+        server_default="0", comment="Items stored with chunks and vectors"
+    )
+    unchanged_count: Mapped[int] = mapped_column(
+        server_default="0", comment="Items that were there already, the same"
+    )
     failed_count: Mapped[int] = mapped_column(server_default="0", comment="Items with a row in sync_errors")
     chunk_count: Mapped[int] = mapped_column(server_default="0", comment="Chunks written")
-    cursor: Mapped[dict[str, object] | None] = mapped_column(JSONB, comment="Where the provider goes on after the last stored page")
+    cursor: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, comment="Where the provider goes on after the last stored page"
+    )
     error: Mapped[Words | None] = mapped_column(comment="Why it failed, for a person")
     resume_at: Mapped[Moment | None] = mapped_column(comment="While waiting: when it goes on")
     created_at: Mapped[CreatedAt]

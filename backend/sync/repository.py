@@ -83,9 +83,7 @@ class SyncRunRepository:
         if running is not None:
             return running, False
         # It finished between the two statements, each of which saw its own moment.
-        return self.start(
-            tenant_id, connector_id, connector_type=connector_type, requested_by=requested_by
-        )
+        return self.start(tenant_id, connector_id, connector_type=connector_type, requested_by=requested_by)
 
     def attach_job(self, tenant_id: UUID, run_id: UUID, job_id: UUID) -> None:
         """Names the job that carries the run out."""
@@ -207,7 +205,7 @@ class SyncRunRepository:
                     WHERE o.finished_at < now() - :older_than AND EXISTS (
                         SELECT FROM sync_runs AS n WHERE n.tenant_id = o.tenant_id
                         AND n.connector_id = o.connector_id AND n.created_at > o.created_at)
-                    LIMIT :limit FOR UPDATE OF o SKIP LOCKED
+                    LIMIT :limit
                 ) RETURNING r.id
                 """
             ),

@@ -21,7 +21,9 @@ class Tenant(Base):
     id: Mapped[Key]
     slug: Mapped[Words] = mapped_column(comment="Short name used on the command line and in URLs")
     name: Mapped[Words] = mapped_column(comment="Name people see")
-    plan: Mapped[Words] = mapped_column(server_default="free", comment="Commercial plan, for existing clients")
+    plan: Mapped[Words] = mapped_column(
+        server_default="free", comment="Commercial plan, for existing clients"
+    )
     created_at: Mapped[CreatedAt]
     deactivated_at: Mapped[Moment | None] = mapped_column(comment="Since when nobody of it may sign in")
 
@@ -58,7 +60,10 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE", name="fk_sessions_user"
+            ["tenant_id", "user_id"],
+            ["users.tenant_id", "users.id"],
+            ondelete="CASCADE",
+            name="fk_sessions_user",
         ),
         Index("ix_sessions_user", "tenant_id", "user_id"),
         Index("ix_sessions_expires_at", "expires_at"),
@@ -92,7 +97,9 @@ class RefreshToken(Base):
     )
 
     tenant_id: Mapped[TenantKey]
-    token_sha256: Mapped[Sha256] = mapped_column(primary_key=True, comment="SHA-256 of the token; the token itself is nowhere")
+    token_sha256: Mapped[Sha256] = mapped_column(
+        primary_key=True, comment="SHA-256 of the token; the token itself is nowhere"
+    )
     session_id: Mapped[UUID] = mapped_column(comment="The family this token belongs to")
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Moment] = mapped_column(comment="When it stops being accepted")

@@ -9,7 +9,17 @@ from backend.errors import Invalid
 MIN_LENGTH = 8
 MAX_LENGTH = 128
 _COMMON = frozenset(
-    ("password", "passwort", "password1", "password123", "qwerty123", "12345678", "letmein1", "welcome1", "admin123")
+    (
+        "password",
+        "passwort",
+        "password1",
+        "password123",
+        "qwerty123",
+        "12345678",
+        "letmein1",
+        "welcome1",
+        "admin123",
+    )
 )
 
 

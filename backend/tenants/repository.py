@@ -89,7 +89,11 @@ class TenantRepository:
     ) -> User:
         """A new user of the tenant. Raises EmailExists."""
         user = User(
-            tenant_id=tenant_id, email=email.lower(), full_name=full_name, role=role, password_hash=password_hash
+            tenant_id=tenant_id,
+            email=email.lower(),
+            full_name=full_name,
+            role=role,
+            password_hash=password_hash,
         )
         try:
             with self._session.begin_nested():
@@ -134,7 +138,13 @@ class SessionRepository:
         self._session = session
 
     def start(
-        self, tenant_id: UUID, user_id: UUID, *, lifetime: timedelta, user_agent: str | None, ip_address: str | None
+        self,
+        tenant_id: UUID,
+        user_id: UUID,
+        *,
+        lifetime: timedelta,
+        user_agent: str | None,
+        ip_address: str | None,
     ) -> tuple[UUID, str]:
         """A new session and its first refresh token, which is shown here and never again."""
         row = Session(
@@ -231,7 +241,10 @@ class SessionRepository:
         if user_id is not None:
             condition.append(Session.user_id == user_id)
         ended = self._session.scalar(
-            update(Session).where(*condition).values(ended_at=func.now(), end_reason=reason).returning(Session.id)
+            update(Session)
+            .where(*condition)
+            .values(ended_at=func.now(), end_reason=reason)
+            .returning(Session.id)
         )
         if ended is None:
             return False

@@ -23,7 +23,9 @@ from backend.tenants.repository import (
 )
 from backend.web import SESSION_COOKIE, Answer, answer, found_principal, principal, public, services
 
-api = APIBlueprint("auth", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")])
+api = APIBlueprint(
+    "auth", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")]
+)
 
 
 class InvalidEmail(Invalid):

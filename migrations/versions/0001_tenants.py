@@ -116,6 +116,10 @@ COMMENT ON COLUMN refresh_tokens.rotated_at IS 'When it was exchanged; seen agai
 
 def upgrade() -> None:
     op.execute("GRANT USAGE ON SCHEMA public TO secondbrain_app, secondbrain_operator, secondbrain_search")
+    # A process asks at its start whether the schema is the one it needs.
+    op.execute("GRANT SELECT ON alembic_version TO secondbrain_app")
+    op.execute("COMMENT ON TABLE alembic_version IS 'Newest migration that was applied'")
+    op.execute("COMMENT ON COLUMN alembic_version.version_num IS 'Its revision'")
     op.execute(SCHEMA)
     for statement in isolate("tenants", app="SELECT, INSERT, UPDATE", operator="SELECT", key="id"):
         op.execute(statement)
@@ -123,7 +127,9 @@ def upgrade() -> None:
         op.execute(statement)
     for statement in isolate("sessions", operator=("SELECT", "DELETE")):
         op.execute(statement)
-    for statement in isolate("refresh_tokens", operator=("SELECT (tenant_id, session_id, expires_at, rotated_at)", "DELETE")):
+    for statement in isolate(
+        "refresh_tokens", operator=("SELECT (tenant_id, session_id, expires_at, rotated_at)", "DELETE")
+    ):
         op.execute(statement)
 
 

@@ -66,7 +66,9 @@ def upgrade() -> None:
     op.execute(SCHEMA)
     for statement in isolate("connectors", operator="SELECT"):
         op.execute(statement)
-    for statement in isolate("credentials", operator="SELECT (tenant_id, connector_id, expires_at, updated_at)"):
+    for statement in isolate(
+        "credentials", operator="SELECT (tenant_id, connector_id, expires_at, updated_at)"
+    ):
         op.execute(statement)
 
 

@@ -100,7 +100,7 @@ COMMENT ON COLUMN sync_errors.created_at IS 'When the row was written';
 
 def upgrade() -> None:
     op.execute(SCHEMA)
-    for statement in isolate("sync_runs", app="SELECT, INSERT, UPDATE", operator="SELECT, UPDATE, DELETE"):
+    for statement in isolate("sync_runs", app="SELECT, INSERT, UPDATE", operator="SELECT, DELETE"):
         op.execute(statement)
     for statement in isolate("sync_errors", operator="SELECT, DELETE"):
         op.execute(statement)

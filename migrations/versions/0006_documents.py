@@ -159,7 +159,9 @@ REVOKE CREATE ON SCHEMA public FROM secondbrain_search;
 
 def upgrade() -> None:
     op.execute(SCHEMA)
-    for statement in isolate("documents", operator="SELECT (tenant_id, id, source_type, byte_size, created_at, deleted_at)"):
+    for statement in isolate(
+        "documents", operator="SELECT (tenant_id, id, source_type, byte_size, created_at, deleted_at)"
+    ):
         op.execute(statement)
     for statement in isolate("chunks", operator="SELECT (tenant_id, document_id, id, embedding_model)"):
         op.execute(statement)

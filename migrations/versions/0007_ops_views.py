@@ -110,8 +110,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL ROLE secondbrain_operator")
-    op.execute("DO $$ DECLARE v text; BEGIN FOR v IN SELECT viewname FROM pg_views WHERE schemaname = 'ops' LOOP"
-               " EXECUTE format('DROP VIEW ops.%I', v); END LOOP; END $$")
+    op.execute(
+        "DO $$ DECLARE v text; BEGIN FOR v IN SELECT viewname FROM pg_views WHERE schemaname = 'ops' LOOP"
+        " EXECUTE format('DROP VIEW ops.%I', v); END LOOP; END $$"
+    )
     op.execute("SET LOCAL ROLE secondbrain_owner")
     op.execute("DROP SCHEMA ops")
     op.execute("REVOKE USAGE ON SCHEMA public FROM secondbrain_readonly")

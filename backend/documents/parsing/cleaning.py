@@ -33,7 +33,8 @@ _FRONT_MATTER = re.compile(r"\A---\n(?:[^\n]*\n)*?---\n")
 _EMBEDDED_IMAGE = re.compile(r"!\[([^\]\n]*)\]\(data:[^)\s]*\)")
 _CLOSED_LATE = re.compile(r"(?m)^(\*{1,2})(?![\s*])([^\n]*[^\s*])\n+\1$")
 _BOLD_LINE = re.compile(r"(?m)^\*\*([^*\n]{1,100})\*\*$")
-_BLOCK_AFTER_TEXT = re.compile(r"(?m)^((?![#|]|\s*$)[^\n]+)\n(?=#{1,6} |\|)")
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
+_HEADING = re.compile(r"#{1,6} ")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
 
 
@@ -48,10 +49,16 @@ def clean_extracted(text: str) -> str:
     text = _EMBEDDED_IMAGE.sub(r"\1", text)
     # Slides: emphasis that the library closes only after the paragraph's line end ("**Title\n\n**").
     text = _CLOSED_LATE.sub(r"\1\2\1", text)
-    # A table or heading directly under a line of text would be read as part of that paragraph or list item.
-    text = _BLOCK_AFTER_TEXT.sub(r"\1\n\n", text)
-    text = "\n".join(line.rstrip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+    lines = [""]
+    fenced = False
+    for line in text.split("\n"):
+        opens_block = _HEADING.match(line) or (line.startswith("|") and not lines[-1].startswith("|"))
+        if opens_block and not fenced and lines[-1].strip():
+            # Directly under a line of text it would be read as part of that paragraph or list item.
+            lines.append("")
+        fenced ^= bool(_FENCE.match(line))
+        lines.append(line.rstrip())
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
 
 
 def promote_bold_lines(slides: str) -> str:

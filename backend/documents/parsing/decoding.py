@@ -56,7 +56,7 @@ def looks_binary(data: bytes) -> bool:
         return False
     # NUL does not count: text with a stray NUL is common, and a format that is full of them has others too.
     controls = sum(byte < 32 and byte not in b"\0\t\n\v\f\r\x1b" for byte in sample)
-    return controls > len(sample) // 50 or sample.count(0) > len(sample) // 10
+    return controls > max(3, len(sample) // 50) or sample.count(0) > max(3, len(sample) // 10)
 
 
 def _unmarked_utf16(data: bytes) -> str | None:

@@ -145,6 +145,9 @@ def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int)
         found = named if suffix in _OLE_SUFFIXES or suffix not in _BINARY_TYPES else None
     elif found is None and b"%PDF-" in data[:1024]:
         found = _BINARY_TYPES[".pdf"]
+    elif found in (None, "application/zip") and data.startswith(b"PK"):
+        # An archive whose members do not say what it is; the library finds out whether the name is right.
+        found = named
     if found is None or found not in _BINARY_TYPES.values():
         if suffix in _BINARY_TYPES:
             raise BrokenDocument(f"The document is damaged, or is no {suffix[1:].upper()} file.")

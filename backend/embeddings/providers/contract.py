@@ -34,8 +34,8 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row per text, in order: shape (len(texts), dimensions), every row of length 1.
 
-        Raises `NotEmbeddable` if a text is blank or not Unicode, and `EmbeddingFailed` if a vector cannot be had; a row of
-        zeros is never returned.
+        Raises `NotEmbeddable` if a text is blank or not Unicode, and `EmbeddingFailed` if a vector cannot
+        be had; a row of zeros is never returned.
         """
 
 

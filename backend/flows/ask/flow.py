@@ -15,9 +15,7 @@ from backend.search.repository import Hit, SearchRepository
 
 _log = structlog.get_logger(__name__)
 
-_NOTHING_YET = (
-    "There is nothing to search yet. Connect a source or import documents, and ask again once they are synced."
-)
+_NOTHING_YET = "There is nothing to search yet. Connect a source or import documents, and ask again once they are synced."
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,7 @@ def list_integrations() -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connectors = {c.type: c for c in ConnectorRepository(session).list_all(who.tenant_id)}
         runs = SyncRunRepository(session).list_latest(who.tenant_id)
-    views = [
-        _view(card.type, connectors.get(card.type), runs) for card in CARDS
-    ]
+    views = [_view(card.type, connectors.get(card.type), runs) for card in CARDS]
     connected = sum(view.status == "connected" for view in views)
     return answer(Integrations(integrations=views, connected_count=connected))
 
@@ -221,7 +219,9 @@ def disconnect(path: SourcePath) -> Response:
             if run is not None and not run.is_finished:
                 cancel_sync(session, run)
     revoked = connector is None or _flow().disconnect(who.tenant_id, connector)
-    message = "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."
+    message = (
+        "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."
+    )
     return answer(Disconnected(message=message, revoked=revoked))
 
 

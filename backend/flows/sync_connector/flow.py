@@ -18,9 +18,7 @@ _PURPOSE = "sync-stream"
 _MAC_BYTES = 16
 
 
-def start_sync(
-    session: Session, connector: Connector, *, requested_by: UUID | None
-) -> tuple[SyncRun, bool]:
+def start_sync(session: Session, connector: Connector, *, requested_by: UUID | None) -> tuple[SyncRun, bool]:
     """A run of the connector and the job that carries it out, in the caller's transaction.
 
     Returns the unfinished run if there is one: (run, whether it is new).

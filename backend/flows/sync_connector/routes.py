@@ -125,9 +125,7 @@ def failures(path: SourcePath) -> Response:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
         rows = SyncRunRepository(session).list_failures(who.tenant_id, run.id) if run else ()
-    views = [
-        SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows
-    ]
+    views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
     return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
 
 
