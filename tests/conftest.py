@@ -97,7 +97,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
     """The database most tests share, each in tenants of its own."""
-    made = _clone(server)
+    made = clone(server)
     yield made
     made.db.close()
 
@@ -105,7 +105,7 @@ def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
 @pytest.fixture
 def own_database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
     """A migrated database that no other test sees."""
-    made = _clone(server)
+    made = clone(server)
     yield made
     made.db.close()
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
@@ -144,7 +144,8 @@ def settings_for(url: str, owner_url: str = "", **more: str) -> Settings:
     return Settings.model_validate(given).model_copy(update={"database_url": SecretStr(url)})
 
 
-def _clone(server: EmbeddedPostgres) -> TestDatabase:
+def clone(server: EmbeddedPostgres) -> TestDatabase:
+    """A copy of the migrated database; whoever asks for it closes its `db`."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}".encode())

@@ -64,7 +64,12 @@ x
 @pytest.mark.parametrize(
     ("data", "name", "expected", "is_markdown"),
     [
-        (POLICY, "policy.docx", ["# Baggage", "R&D staff fly if a < b & c > d.", "| First | 2 x 32 kg |"], True),
+        (
+            POLICY,
+            "policy.docx",
+            ["# Baggage", "R&D staff fly if a < b & c > d.", "| First | 2 x 32 kg |"],
+            True,
+        ),
         (SLIDES, "plan.pptx", ["## Roadmap", "Ship in March", "Hire two & more", "Say it slowly"], True),
         (SHEET, "budget.xlsx", ["## Budget", "| Item | Cost |", "| Laptop & bag | 1200.5 |"], True),
         (PDF, "bags.pdf", ["Bags may weigh 23 kg each.", "A second line follows."], True),
@@ -281,11 +286,15 @@ def test_parse_refuses_archive_that_inflates_without_end() -> None:
 @given(
     data=st.one_of(
         st.binary(max_size=300),
-        st.builds(lambda head, tail: head + tail, st.sampled_from([PDF[:200], b"PK\3\4", MAIL[:90]]), st.binary()),
+        st.builds(
+            lambda head, tail: head + tail, st.sampled_from([PDF[:200], b"PK\3\4", MAIL[:90]]), st.binary()
+        ),
         st.builds(lambda cut: POLICY[:cut], st.integers(0, len(POLICY))),
         st.builds(lambda cut: PDF[:cut], st.integers(0, len(PDF))),
     ),
-    name=st.sampled_from(["a.pdf", "a.docx", "a.html", "a.md", "a.eml", "a.csv", "a.xls", "a.ipynb", "a", "a.bin"]),
+    name=st.sampled_from(
+        ["a.pdf", "a.docx", "a.html", "a.md", "a.eml", "a.csv", "a.xls", "a.ipynb", "a", "a.bin"]
+    ),
 )
 def test_parse_gives_text_or_a_reason_for_any_bytes(data: bytes, name: str) -> None:
     try:

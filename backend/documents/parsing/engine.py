@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backend.documents.parsing.failures import (
     BrokenDocument,
@@ -10,6 +10,9 @@ from backend.documents.parsing.failures import (
     ParseFailed,
     UnsupportedFormat,
 )
+
+if TYPE_CHECKING:
+    import kreuzberg
 
 #: Facts about a document that are kept, if the format has them.
 _KEPT_FACTS: Final = (
@@ -21,6 +24,10 @@ _KEPT_FACTS: Final = (
     "page_count",
     "sheet_names",
 )
+
+
+class _Crashed(Exception):
+    """The library failed in a way it did not foresee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,31 @@ def extract(data: bytes, mime_type: str, *, timeout_seconds: int) -> Extracted:
 
     Raises `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`, or `ParseFailed` past the time limit.
     """
+    # Djot is Markdown to every reader here. The library's "markdown" passes through a second renderer that
+    # escapes marks in running text and turns "text, then a rule" into a heading. Either can crash where a
+    # document's own positions are wrong; its words can be had even then.
+    for output_format in ("djot", "plain"):
+        try:
+            result = _extract_as(output_format, data, mime_type, timeout_seconds)
+        except _Crashed:
+            continue
+        about: Mapping[str, Any] = result.metadata
+        return Extracted(
+            text=result.content,
+            title=about.get("title") or None,
+            language=about.get("language") or None,
+            facts={name: _readable(about[name]) for name in _KEPT_FACTS if about.get(name)},
+        )
+    raise BrokenDocument()
+
+
+def _extract_as(
+    output_format: str, data: bytes, mime_type: str, timeout_seconds: int
+) -> "kreuzberg.ExtractionResult":
     import kreuzberg
 
     config = kreuzberg.ExtractionConfig(
-        # Djot is Markdown to every reader here. The library's "markdown" passes through a second renderer
-        # that escapes marks in running text and turns "text, then a rule" into a heading.
-        output_format="djot",
+        output_format=output_format,
         # The cache is a folder on this machine; nothing may be shared that way.
         use_cache=False,
         # These would remove text that looks like noise, download models, or compete with other threads.
@@ -64,22 +90,21 @@ def extract(data: bytes, mime_type: str, *, timeout_seconds: int) -> Extracted:
         extraction_timeout_secs=timeout_seconds,
     )
     try:
-        result = kreuzberg.extract_bytes_sync(data, mime_type, config)
+        return kreuzberg.extract_bytes_sync(data, mime_type, config)
     except kreuzberg.ExtractionTimeoutError as error:
         raise ParseFailed("Reading the document took too long.") from error
     except kreuzberg.ValidationError as error:
         raise UnsupportedFormat() from error
-    except (kreuzberg.KreuzbergError, RuntimeError) as error:
+    except (kreuzberg.KreuzbergError, RuntimeError, OSError, ValueError) as error:
         if "password" in str(error).lower() or "encrypted" in str(error).lower():
             raise EncryptedDocument() from error
         raise BrokenDocument() from error
-    about: Mapping[str, Any] = result.metadata
-    return Extracted(
-        text=result.content,
-        title=about.get("title") or None,
-        language=about.get("language") or None,
-        facts={name: _readable(about[name]) for name in _KEPT_FACTS if about.get(name)},
-    )
+    except BaseException as error:
+        # A crash inside the library arrives as an exception no `except Exception` sees, of a class nobody can
+        # import; let through, it would end the worker.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _Crashed from error
 
 
 def _readable(value: object) -> str:

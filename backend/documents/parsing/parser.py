@@ -72,6 +72,8 @@ _BINARY_TYPES: Final = MappingProxyType(
     }
 )  # fmt: skip
 _OLE_SIGNATURE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+#: Beginnings of formats that can look like text further on.
+_BINARY_SIGNATURES: Final = (b"%PDF-", b"{\\rtf", b"PK\3\4", _OLE_SIGNATURE)
 _OLE_SUFFIXES: Final = (".doc", ".xls", ".ppt", ".msg")
 _ENCRYPTED_OFFICE: Final = "EncryptedPackage".encode("utf-16-le")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
@@ -115,7 +117,7 @@ def parse(
     suffix = PurePath(file_name).suffix.lower()
     declared, _, parameters = (mime_type or "").partition(";")
     declared = declared.strip().lower()
-    if data.startswith((b"%PDF-", b"{\\rtf")) or looks_binary(data):
+    if data.startswith(_BINARY_SIGNATURES) or looks_binary(data):
         return _finished(_parse_binary(data, suffix, declared, timeout_seconds))
     _, _, charset = parameters.partition("charset=")
     return _finished(_parse_text(data, suffix, declared, charset.strip(" \"'"), timeout_seconds))

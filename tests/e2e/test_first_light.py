@@ -1,0 +1,259 @@
+"""The main job, across three instances and a worker: connect, sync, follow, ask."""
+
+import os
+import signal
+import threading
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from tests.e2e.conftest import Client, Fleet, eventually
+from tests.e2e.events import Event, events
+
+#: What the sync brings; the emulator's own account of it.
+CONNECTED = "http://localhost:3000/integrations?success=github"
+
+
+@pytest.fixture
+def client(fleet: Fleet) -> Client:
+    return fleet.sign_up()
+
+
+@pytest.fixture(scope="module")
+def worker(fleet: Fleet) -> None:
+    fleet.start_worker()
+
+
+def stored_ids(client: Client) -> list[str]:
+    """External ids of the workspace's documents, read past the API."""
+    with client.fleet.database.admin() as connection:
+        rows = connection.execute(
+            "SELECT external_id FROM documents WHERE tenant_id = %s AND deleted_at IS NULL", (client.tenant_id,)
+        ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def status_of(client: Client, *, at: int = 0) -> dict[str, Any]:
+    status: dict[str, Any] = client.ok("GET", "/api/integrations/github/sync/status", at=at)["status"]
+    return status
+
+
+def wait_until_completed(client: Client, *, at: int = 0) -> dict[str, Any]:
+    def finished() -> dict[str, Any] | None:
+        status = status_of(client, at=at)
+        assert status["status"] != "error", status
+        return status if status["status"] == "completed" else None
+
+    done: dict[str, Any] = eventually(finished, "the sync to complete", 60)
+    return done
+
+
+def follow(client: Client, sync_id: str, *, at: int, headers: dict[str, str] | None = None) -> list[Event]:
+    """Everything a stream says until its last event."""
+    url = f"{client.fleet.web[at]}/api/sync-progress/{sync_id}/stream"
+    seen: list[Event] = []
+    with httpx2.stream("GET", url, headers=headers, timeout=60) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        for event in events(response):
+            seen.append(event)
+            if event.name in ("complete", "error"):
+                return seen
+    raise AssertionError("the stream closed without a last event")
+
+
+@pytest.mark.usefixtures("worker")
+def test_connect_on_three_instances_sync_follow_and_ask(fleet: Fleet, client: Client) -> None:
+    assert client.connect_github(auth_at=0, begin_at=1, callback_at=2) == CONNECTED
+
+    started = client.ok("POST", "/api/integrations/github/sync", at=1)
+    seen = follow(client, started["sync_id"], at=2, headers=client.headers)
+
+    assert [event.id for event in seen] == sorted(event.id for event in seen)
+    assert seen[0].name == "current_state"
+    assert seen[-1].name == "complete", seen[-1]
+    assert seen[-1].data["percent_complete"] == 100
+    assert seen[-1].data["failed_items"] == 0
+
+    assert sorted(stored_ids(client)) == sorted(fleet.seed.external_ids())
+    status = wait_until_completed(client, at=0)
+    assert status["documents_embedded"] == len(fleet.seed.external_ids())
+
+    for external_id, sentence in list(fleet.seed.sentences().items())[::7]:
+        answer = client.ok("POST", "/api/search", at=0, json={"query": sentence, "top_k": 5})
+        best = answer["sources"][0]
+        assert sentence in " ".join(best["content"].split()), (external_id, best["title"])
+        document = client.ok("GET", f"/api/documents/{best['doc_id']}", at=1)["document"]
+        assert document["external_id"] == external_id
+        for citation in answer["citations"]:
+            source = answer["sources"][citation["source"] - 1]
+            assert citation["chunk_id"] == source["chunk_id"]
+            assert " ".join(citation["sentence"].split()) in " ".join(source["content"].split())
+            assert f"[Source {citation['source']}]" in answer["answer"]
+
+
+def test_kill_worker_in_mid_sync_finishes_with_every_document_once(fleet: Fleet) -> None:
+    client = fleet.sign_up()
+    client.connect_github()
+    victim = fleet.start_worker()
+    for other in fleet.workers[:-1]:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+    fleet.gate.close_on("/issues?")
+    try:
+        client.ok("POST", "/api/integrations/github/sync")
+        assert fleet.gate.somebody_waits.wait(30), "the worker never came to the issues"
+        stored_before = len(stored_ids(client))
+        assert 0 < stored_before < len(fleet.seed.external_ids())
+        os.killpg(victim.pid, signal.SIGKILL)
+        victim.wait()
+    finally:
+        fleet.gate.open()
+    assert status_of(client, at=1)["status"] in ("syncing", "embedding")
+
+    fleet.start_worker()
+    status = wait_until_completed(client, at=2)
+
+    ids = stored_ids(client)
+    assert sorted(ids) == sorted(fleet.seed.external_ids())
+    assert len(ids) == len(set(ids))
+    assert status["documents_found"] == len(ids)
+    with fleet.database.admin() as connection:
+        lease = connection.execute(
+            "SELECT lease FROM jobs WHERE tenant_id = %s", (client.tenant_id,)
+        ).fetchall()
+        chunks = connection.execute(
+            "SELECT count(*), count(DISTINCT (document_id, ordinal)) FROM chunks WHERE tenant_id = %s",
+            (client.tenant_id,),
+        ).fetchone()
+    # claimed, released, claimed
+    assert lease == [(3,)]
+    assert chunks is not None
+    assert chunks[0] == chunks[1] > len(ids)
+
+
+@pytest.mark.usefixtures("worker")
+def test_sync_again_stores_nothing_and_stays_connected(fleet: Fleet, client: Client) -> None:
+    client.connect_github()
+    fleet.start_worker()
+    client.ok("POST", "/api/integrations/github/sync")
+    first = wait_until_completed(client)
+    client.ok("POST", "/api/integrations/github/sync", at=1)
+    again = wait_until_completed(client, at=2)
+    assert again["run_id"] != first["run_id"]
+    assert again["documents_skipped"] == len(fleet.seed.external_ids())
+    assert again["chunks_created"] == 0
+    github = next(
+        i for i in client.ok("GET", "/api/integrations", at=2)["integrations"] if i["type"] == "github"
+    )
+    assert (github["status"], github["account"]) == ("connected", "octocat")
+    assert "token" not in str(github).lower()
+
+
+def test_start_twice_at_once_joins_one_run(fleet: Fleet, client: Client) -> None:
+    client.connect_github()
+    fleet.gate.close_on("/")
+    try:
+        answers: list[dict[str, Any]] = []
+        threads = [
+            threading.Thread(
+                target=lambda at=at: answers.append(client.ok("POST", "/api/integrations/github/sync", at=at))
+            )
+            for at in (0, 1, 2, 0, 1, 2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({a["run_id"] for a in answers}) == 1
+        assert sorted(a["already_running"] for a in answers) == [False] + [True] * 5
+        with fleet.database.admin() as connection:
+            jobs = connection.execute(
+                "SELECT count(*) FROM jobs WHERE tenant_id = %s", (client.tenant_id,)
+            ).fetchone()
+        assert jobs == (1,)
+    finally:
+        client.ok("POST", "/api/integrations/github/sync/cancel", at=2)
+        fleet.gate.open()
+    eventually(lambda: status_of(client)["status"] == "error", "the sync to be cancelled")
+    assert status_of(client, at=1)["error"] == "Sync cancelled"
+
+
+@pytest.mark.usefixtures("worker")
+def test_follow_by_name_alone_resumes_and_shows_no_titles(fleet: Fleet, client: Client) -> None:
+    client.connect_github()
+    fleet.start_worker()
+    fleet.gate.close_on("/issues?")
+    name = client.ok("POST", "/api/integrations/github/sync")["sync_id"]
+    assert fleet.gate.somebody_waits.wait(30)
+    url = f"{fleet.web[1]}/api/sync-progress/{name}/stream"
+    with httpx2.stream("GET", url, timeout=30) as response:
+        first = next(events(response))
+    assert first.name == "current_state"
+    assert first.data["current_item"] is None
+    fleet.gate.open()
+
+    seen = follow(client, name, at=2, headers={"Last-Event-ID": str(first.id)})
+    assert seen[-1].name == "complete"
+    assert seen[-1].id > first.id
+    assert all(event.data["current_item"] is None for event in seen)
+
+    # A browser that comes back after the last event is told not to.
+    again = httpx2.get(url, headers={"Last-Event-ID": str(seen[-1].id)})
+    assert again.status_code == 204
+    # One that missed it gets it again.
+    late = follow(client, name, at=0)
+    assert [event.name for event in late] == ["current_state", "complete"]
+
+
+def test_follow_refuses_other_tenants_and_invented_names(fleet: Fleet, client: Client) -> None:
+    client.connect_github()
+    fleet.gate.close_on("/")
+    started = client.ok("POST", "/api/integrations/github/sync")
+    stranger = fleet.sign_up(1)
+    for name in (started["sync_id"], started["run_id"]):
+        answer = stranger.call("GET", f"/api/sync-progress/{name}/stream", at=2)
+        assert answer.status_code == 404
+        assert answer.json()["error"]
+        assert stranger.call("GET", f"/api/sync-progress/{name}").status_code == 404
+    # Without signing in, the plain id opens nothing, and neither does an altered name.
+    name = started["sync_id"]
+    forged = name[:-2] + ("A" if name[-2] != "A" else "B") + name[-1]
+    for invented in (started["run_id"], forged, "nothing"):
+        url = f"{fleet.web[0]}/api/sync-progress/{invented}/stream"
+        assert httpx2.get(url).status_code == 404
+    client.ok("POST", "/api/integrations/github/sync/cancel")
+    fleet.gate.open()
+
+
+def test_logout_ends_the_token_on_every_instance(fleet: Fleet) -> None:
+    client = fleet.sign_up(0)
+    assert client.call("GET", "/api/auth/me", at=1).status_code == 200
+    client.ok("POST", "/api/auth/logout", at=2)
+    for at in range(3):
+        answer = client.call("GET", "/api/auth/me", at=at)
+        assert (answer.status_code, answer.json()["error_code"]) == (401, "SESSION_REVOKED")
+
+
+def test_callback_refuses_replay_and_other_browsers(fleet: Fleet, client: Client) -> None:
+    with httpx2.Client(timeout=30) as browser, httpx2.Client(timeout=30) as other:
+        callback = client.authorize(browser)
+        stolen = other.get(client.at(callback, 2)).headers["location"]
+        assert error_in(stolen) == "This connection attempt was started in another browser."
+        assert browser.get(client.at(callback, 0)).headers["location"] == CONNECTED
+        for at in range(3):
+            replayed = browser.get(client.at(callback, at)).headers["location"]
+            assert error_in(replayed) == "This connection attempt was already used; start again."
+
+
+def test_shared_port_is_served_by_several_instances(fleet: Fleet) -> None:
+    answered = {
+        httpx2.get(f"{fleet.shared}/api/health").json()["instance"] for _ in range(60)
+    }
+    assert len(answered) > 1
+
+
+def error_in(location: str) -> str:
+    return parse_qs(urlsplit(location).query)["error"][0]
