@@ -5,7 +5,7 @@ The only module besides `app.py` and the `routes.py` files that knows Flask.
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Response, current_app, g, request
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +23,10 @@ from backend.errors import (
     Unavailable,
 )
 from backend.tenants.access import Principal, authenticate
-from backend.wiring import Services
+
+if TYPE_CHECKING:
+    # Below the rooms, whose routes import this module; only app.py and what starts a process know the wiring.
+    from backend.wiring import Services
 
 SESSION_COOKIE = "secondbrain_session"
 
@@ -64,9 +67,9 @@ class Answer(BaseModel):
     success: bool = True
 
 
-def services() -> Services:
+def services() -> "Services":
     """The process's engine, keys and clients."""
-    return cast(Services, current_app.extensions["secondbrain"])
+    return cast("Services", current_app.extensions["secondbrain"])
 
 
 def principal() -> Principal:

@@ -16,7 +16,8 @@ from backend.connectors.providers.github.source import GitHubSource
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
-from backend.jobs.worker import Chore, Worker
+from backend.jobs.upkeep import Chore
+from backend.jobs.worker import Worker
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.settings import Settings

@@ -30,11 +30,18 @@ def sqlalchemy_url(url: str) -> str:
 
 def without_password(url: str) -> str:
     """`url` fit for a screen or a log line."""
+    if "://" not in url:
+        return "(not a URL)"
     parts = urlsplit(libpq_url(url))
     host = parts.netloc.rpartition("@")
     user = host[0].partition(":")[0]
+    # password, sslpassword, passfile, oauth_client_secret
     query = urlencode(
-        [(k, v) for k, v in parse_qsl(parts.query) if k.lower() not in {"password", "passfile"}]
+        [
+            (k, v)
+            for k, v in parse_qsl(parts.query)
+            if not any(word in k.lower() for word in ("pass", "secret"))
+        ]
     )
     return urlunsplit(parts._replace(netloc=f"{user}@{host[2]}" if user else host[2], query=query))
 

@@ -88,13 +88,20 @@ class Notifier:
                     )
                     backoff = 0.1
                 except psycopg.Error as error:
-                    _log.warning("hints not sent, retrying", error=type(error).__name__, hints=len(batch))
+                    # A hint that the server refuses would be refused for ever, and keep all others waiting.
+                    is_refused = not isinstance(error, psycopg.OperationalError)
+                    _log.warning(
+                        "hints dropped" if is_refused else "hints not sent, retrying",
+                        error=type(error).__name__,
+                        hints=len(batch),
+                    )
                     if connection is not None:
                         connection.close()
                         connection = None
                     if closing:
                         return
-                    self.publish(batch)
+                    if not is_refused:
+                        self.publish(batch)
                     stop.wait(backoff)
                     backoff = min(backoff * 2, 5.0)
         finally:

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session as Session  # what a transaction hands out; others take its name from here
+from sqlalchemy.orm import sessionmaker
 
 from backend.db.engine import OPERATOR_ROLE
 from backend.db.notify import Channel, Notifier

@@ -10,7 +10,9 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from backend.documents.headings import Heading, find_headings
 
-MAX_CHARACTERS: Final = 1200
+#: Measured on two companies' documents in five formats and 1,460 abstracts: smaller passages rank abstracts
+#: worse (nDCG@10 .411 at 1200, .424 here) and company documents no better (.874 both); overlap changes nothing.
+MAX_CHARACTERS: Final = 2000
 OVERLAP: Final = 0
 
 #: The splitter's time grows with the square of an unbroken text (minified JSON, one endless line): 22 s for
@@ -22,7 +24,7 @@ _WINDOW_CHARACTERS: Final = 50_000
 class Chunk:
     """A passage: `text` is the document's text from character `start` up to `end`.
 
-    `heading_path` names the headings it stands under, outermost first; empty in plain text.
+    `heading_path` names the headings it begins under, outermost first; empty in plain text.
     """
 
     ordinal: int

@@ -1,117 +1,33 @@
 """Enqueue, claim, hold, complete, fail, cancel, heartbeat, release_stalled, purge."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import and_, case, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
 from backend.db.transaction import hint
-from backend.errors import Conflict
+from backend.jobs import statements
+from backend.jobs.claim import Claim, LeaseLost, Released, WorkerForgotten
 from backend.jobs.models import Job, Worker
 
-#: Running jobs one tenant may have at a time across the fleet, while others wait.
-TENANT_CAP = 4
+#: Running jobs one tenant may have at a time across the fleet, also when nobody else waits: what a tenant's
+#: jobs talk to has limits of its own.
+TENANT_CAP: Final = 4
 
 #: Seconds before the next try after 1, 2, 3 … failures without progress; the last one repeats.
-BACKOFF = (5, 15, 60, 300, 900, 3600)
-
-# Select, lock and move in one statement. `waiting` skips from tenant to tenant through the index, so a long
-# queue of one tenant costs nothing; `fair` puts tenants with the least running work first and drops those at
-# the cap; the LIMIT stops the loop as soon as enough is locked, so claimers do not hold each other's jobs.
-_CLAIM = text(
-    """
-    WITH RECURSIVE waiting AS (
-        (SELECT tenant_id FROM jobs WHERE state = 'queued' ORDER BY tenant_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT j.tenant_id FROM jobs AS j WHERE j.state = 'queued' AND j.tenant_id > w.tenant_id
-                ORDER BY j.tenant_id LIMIT 1)
-        FROM waiting AS w WHERE w.tenant_id IS NOT NULL
-    ), running AS MATERIALIZED (
-        SELECT tenant_id, count(*) AS jobs FROM jobs WHERE state = 'running' GROUP BY tenant_id
-    ), fair AS MATERIALIZED (
-        SELECT w.tenant_id, :tenant_cap - coalesce(r.jobs, 0) AS room
-        FROM waiting AS w LEFT JOIN running AS r USING (tenant_id)
-        WHERE w.tenant_id IS NOT NULL AND coalesce(r.jobs, 0) < :tenant_cap
-        ORDER BY coalesce(r.jobs, 0), random()
-    ), picked AS (
-        SELECT j.id FROM fair CROSS JOIN LATERAL (
-            SELECT q.id FROM jobs AS q
-            WHERE q.tenant_id = fair.tenant_id AND q.state = 'queued' AND q.run_at <= now()
-              AND q.kind = ANY (:kinds)
-            ORDER BY q.priority DESC, q.run_at, q.id
-            LIMIT fair.room FOR UPDATE SKIP LOCKED
-        ) AS j
-        LIMIT :count
-    )
-    UPDATE jobs AS j
-    SET state = 'running', lease = j.lease + 1, attempt = j.attempt + 1, worker_id = :worker_id,
-        claimed_at = now(), progressed_at = NULL
-    FROM picked WHERE j.id = picked.id
-    RETURNING j.id, j.tenant_id, j.kind, j.args, j.lease, j.attempt, j.max_attempts
-    """
-)
-
-_RELEASE_STALLED = text(
-    """
-    WITH stalled AS (
-        SELECT j.id FROM jobs AS j LEFT JOIN workers AS w ON w.id = j.worker_id
-        WHERE j.state = 'running'
-          AND (w.id IS NULL OR w.stopped_at IS NOT NULL OR w.heartbeat_at < now() - :term)
-        FOR UPDATE OF j SKIP LOCKED
-    )
-    UPDATE jobs AS j
-    SET state = CASE WHEN j.cancel_requested_at IS NOT NULL THEN 'cancelled'
-                     WHEN j.attempt >= j.max_attempts THEN 'dead' ELSE 'queued' END,
-        finished_at = CASE WHEN j.cancel_requested_at IS NOT NULL OR j.attempt >= j.max_attempts THEN now() END,
-        lease = j.lease + 1, worker_id = NULL, run_at = now(),
-        last_error = 'The worker fell silent.'
-    FROM stalled WHERE j.id = stalled.id
-    RETURNING j.id, j.tenant_id, j.kind, j.args, j.state, j.last_error
-    """
-)
-
-
-class LeaseLost(Conflict):
-    """This job is somebody else's now; what was done with it is discarded."""
-
-
-class WorkerForgotten(Conflict):
-    """This worker was silent for so long that it is counted as dead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job in a worker's hands; `lease` must go along with every write."""
-
-    id: UUID
-    tenant_id: UUID
-    kind: str
-    args: Mapping[str, Any]
-    lease: int
-    attempt: int
-    max_attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """A job taken from a silent worker; `state` is queued, dead or cancelled."""
-
-    id: UUID
-    tenant_id: UUID
-    kind: str
-    args: Mapping[str, Any]
-    state: str
-    last_error: str
+BACKOFF: Final = (5, 15, 60, 300, 900, 3600)
 
 
 class JobRepository:
-    """The queue, within the caller's transaction: the tenant's to enqueue, hold and finish; the operator's to
-    claim and release."""
+    """The queue, within the caller's transaction.
+
+    A tenant's transaction enqueues, holds and ends jobs; an operator's claims and releases. An operator's may
+    not end one, by its rights: so a job always ends in a transaction that can also write what that means.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -145,10 +61,12 @@ class JobRepository:
     ) -> list[Claim]:
         """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
 
-        Claimers that run at the same moment may together exceed the cap by as many as they are.
+        Empty as well for a worker that is unknown or has said goodbye. A batch is spread over the tenants that
+        wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
+        jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
         """
         rows = self._session.execute(
-            _CLAIM,
+            text(statements.CLAIM),
             {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
         ).all()
         return [Claim(*row) for row in rows]
@@ -159,82 +77,100 @@ class JobRepository:
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        values = {"progressed_at": func.now(), "attempt": 1} if progressed else {"lease": Job.lease}
-        row = self._session.execute(
-            update(Job).where(*self._is_ours(claim)).values(values).returning(Job.cancel_requested_at)
-        ).one_or_none()
+        if progressed:
+            row = self._session.execute(
+                update(Job)
+                .where(*self._is_ours(claim))
+                .values(progressed_at=func.now(), attempt=0)
+                .returning(Job.cancel_requested_at)
+            ).one_or_none()
+        else:
+            row = self._session.execute(
+                select(Job.cancel_requested_at).where(*self._is_ours(claim)).with_for_update(key_share=True)
+            ).one_or_none()
         if row is None:
             raise LeaseLost
         return row[0] is None
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        self._finish(claim, state="succeeded", finished_at=func.now(), last_error=None)
+        self._let_go(claim, state="succeeded", finished_at=func.now(), last_error=None)
 
     def end_cancelled(self, claim: Claim) -> None:
         """Ends a job that was asked to stop. Raises LeaseLost."""
-        self._finish(claim, state="cancelled", finished_at=func.now())
+        self._let_go(claim, state="cancelled", finished_at=func.now())
 
     def fail(self, claim: Claim, error: str, *, retry: bool = True) -> datetime | None:
         """Ends this try: again later, or dead after as many as allowed. When it will be tried again, or None.
 
         Raises LeaseLost.
         """
-        if not retry or claim.attempt >= claim.max_attempts:
-            self._finish(claim, state="dead", finished_at=func.now(), last_error=error)
-            return None
-        seconds = BACKOFF[min(claim.attempt, len(BACKOFF)) - 1]
+        is_last = Job.attempt >= Job.max_attempts if retry else literal(True)
+        seconds = case(
+            dict(enumerate(BACKOFF[:-1], start=1)), value=func.greatest(Job.attempt, 1), else_=BACKOFF[-1]
+        )
         # Up to a quarter later, so that what failed together does not come back together.
-        delay = timedelta(seconds=seconds) * (1 + func.random() / 4)
-        return self._finish(claim, state="queued", run_at=func.now() + delay, last_error=error)
+        delay = literal(timedelta(seconds=1)) * seconds * (1 + func.random() / 4)
+        state, run_at = self._let_go(
+            claim,
+            state=case((is_last, "dead"), else_="queued"),
+            finished_at=case((is_last, func.now())),
+            run_at=case((is_last, Job.run_at), else_=self._soon_if_cancelled(func.now() + delay)),
+            last_error=error,
+        )
+        return None if state == "dead" else run_at
 
     def give_back(self, claim: Claim) -> None:
         """Puts the job back for anybody to take at once, without counting a try. Raises LeaseLost."""
-        self._finish(claim, state="queued", run_at=func.now(), attempt=0)
+        self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
     def postpone(self, claim: Claim, until: datetime) -> None:
         """Puts the job back to be taken at `until`, without counting a try. Raises LeaseLost."""
-        self._finish(claim, state="queued", run_at=until, attempt=0)
-
-    def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
-        """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over."""
-        return self._session.scalar(
-            text(
-                """
-                UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()),
-                    state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
-                    finished_at = CASE state WHEN 'queued' THEN now() END
-                WHERE tenant_id = :tenant_id AND id = :job_id AND state IN ('queued', 'running')
-                RETURNING state
-                """
-            ),
-            {"tenant_id": tenant_id, "job_id": job_id},
+        self._let_go(
+            claim,
+            state="queued",
+            run_at=self._soon_if_cancelled(literal(until)),
+            attempt=func.greatest(Job.attempt - 1, 0),
         )
 
-    def release_stalled(self, *, term: timedelta) -> list[Released]:
-        """Takes jobs from workers that have been silent for longer than `term` (operator transaction).
+    def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
+        """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over.
 
-        Their leases are raised, so whatever those workers still write is refused.
+        The job of a worker that dies before it has stopped is claimed once more, only to be ended as cancelled.
         """
-        rows = self._session.execute(_RELEASE_STALLED, {"term": term}).all()
-        for row in rows:
-            hint(self._session, Channel.JOBS, row.tenant_id, row.kind)
-        return [Released(*row) for row in rows]
+        state: str | None = self._session.scalar(
+            text(statements.CANCEL), {"tenant_id": tenant_id, "job_id": job_id}
+        )
+        return state
+
+    def release_stalled(
+        self, *, worker_id: UUID | None = None, in_hand: Collection[Claim] = ()
+    ) -> list[Released]:
+        """Puts jobs of workers that said goodbye or fell silent back to the queue (operator transaction).
+
+        And those of `worker_id` that it does not have `in_hand` although it claimed them a lease term ago:
+        the answer to its claim was lost, say, or the thread that had it has died. Their leases are raised, so
+        whatever is still written for them is refused. One that was on its last try goes back too: whoever
+        claims it finds it exhausted and ends it together with what that means to others.
+        """
+        return self._released(
+            statements.RELEASE_STALLED,
+            worker_id=worker_id,
+            job_ids=[claim.id for claim in in_hand],
+            leases=[claim.lease for claim in in_hand],
+        )
+
+    def give_back_all(self, worker_id: UUID) -> list[Released]:
+        """Puts whatever the worker still has back to the queue, without counting a try (operator transaction)."""
+        return self._released(statements.GIVE_BACK_ALL, worker_id=worker_id)
 
     def purge_finished(self, *, older_than: timedelta, limit: int = 1000) -> int:
         """Deletes jobs that ended more than `older_than` ago, at most `limit` (operator transaction)."""
-        deleted = self._session.execute(
-            text(
-                """
-                DELETE FROM jobs WHERE id IN (
-                    SELECT id FROM jobs WHERE finished_at < now() - :older_than LIMIT :limit FOR UPDATE SKIP LOCKED
-                ) RETURNING id
-                """
-            ),
-            {"older_than": older_than, "limit": limit},
-        ).all()
-        return len(deleted)
+        rows = self._session.execute(
+            text(statements.PURGE_FINISHED), {"older_than": older_than, "limit": limit}
+        )
+        return len(rows.all())
 
     def is_alone_at(self, chore: str) -> bool:
         """Whether nobody else does `chore` at this moment; nobody will until the transaction ends."""
@@ -254,15 +190,30 @@ class JobRepository:
             Job.id == claim.id,
             Job.state == "running",
             Job.lease == claim.lease,
+            # The lease alone would do, but for a failover that lost the newest commits, claims among them.
+            Job.worker_id == claim.worker_id,
         )
 
-    def _finish(self, claim: Claim, **values: Any) -> datetime:
-        run_at = self._session.scalar(
-            update(Job).where(*self._is_ours(claim)).values(worker_id=None, **values).returning(Job.run_at)
-        )
-        if run_at is None:
+    def _soon_if_cancelled(self, run_at: Any) -> Any:
+        # Nobody needs to wait for a job that will only be ended.
+        return case((Job.cancel_requested_at.is_not(None), func.now()), else_=run_at)
+
+    def _let_go(self, claim: Claim, **values: Any) -> tuple[str, datetime]:
+        row = self._session.execute(
+            update(Job)
+            .where(and_(*self._is_ours(claim)))
+            .values(worker_id=None, **values)
+            .returning(Job.state, Job.run_at)
+        ).one_or_none()
+        if row is None:
             raise LeaseLost
-        return run_at
+        return row[0], row[1]
+
+    def _released(self, statement: str, **values: Any) -> list[Released]:
+        released = [Released(*row) for row in self._session.execute(text(statement), values)]
+        for job in released:
+            hint(self._session, Channel.JOBS, job.tenant_id, job.kind)
+        return released
 
 
 class WorkerRepository:
@@ -271,9 +222,9 @@ class WorkerRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def register(self, *, name: str, version: str) -> UUID:
-        """A new worker process, alive now."""
-        worker = Worker(name=name, version=version)
+    def register(self, *, name: str, version: str, lease_term: timedelta = timedelta(seconds=30)) -> UUID:
+        """A new worker process, alive now, and dead once silent for longer than `lease_term`."""
+        worker = Worker(name=name, version=version, lease_term=lease_term)
         self._session.add(worker)
         self._session.flush()
         return worker.id
@@ -299,14 +250,5 @@ class WorkerRepository:
 
     def purge_gone(self, *, older_than: timedelta) -> int:
         """Deletes workers not heard of for `older_than` that hold no job; returns how many."""
-        deleted = self._session.execute(
-            text(
-                """
-                DELETE FROM workers AS w WHERE w.heartbeat_at < now() - :older_than
-                  AND NOT EXISTS (SELECT FROM jobs AS j WHERE j.worker_id = w.id AND j.state = 'running')
-                RETURNING w.id
-                """
-            ),
-            {"older_than": older_than},
-        ).all()
-        return len(deleted)
+        rows = self._session.execute(text(statements.PURGE_GONE_WORKERS), {"older_than": older_than})
+        return len(rows.all())

@@ -8,34 +8,28 @@ it waits, for as long as that takes.
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy.orm import Session
 
-from backend.db.listen import Listener
+from backend.db.listen import Listener, Subscription
 from backend.db.notify import Channel
-from backend.db.transaction import Database
+from backend.db.transaction import Database, Session
 from backend.errors import StateError, Unavailable
-from backend.jobs.repository import (
-    Claim,
-    JobRepository,
-    LeaseLost,
-    Released,
-    WorkerForgotten,
-    WorkerRepository,
-)
+from backend.jobs.claim import Claim, LeaseLost
+from backend.jobs.heartbeat import Heartbeat
+from backend.jobs.repository import JobRepository
+from backend.jobs.upkeep import Chore, Upkeep
 
 _log = structlog.get_logger(__name__)
 
 JOBS_RUN = Counter("secondbrain_jobs_total", "Jobs this process has run", ["kind", "outcome"])
 JOB_SECONDS = Histogram("secondbrain_job_seconds", "How long jobs took in this process", ["kind"])
 
-_IDLE_POLL_SECONDS = 2.0
+_RETRY_SECONDS = 1.0
 
 
 class Handler(Protocol):
@@ -52,18 +46,17 @@ class Handler(Protocol):
         """Writes down that the job will not be tried again, in the transaction that ends it."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Chore:
-    """Something any process may do for all of them, every so often; a lock of the database picks one."""
-
-    name: str
-    every: timedelta
-    run: Callable[[Session], int]
+    def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
+        """Writes down that the job was cancelled while no worker had it, in the transaction that ends it."""
+        ...
 
 
 class Worker:
-    """Runs jobs on `threads` threads until `stop()`."""
+    """Runs jobs on `threads` threads from `start()` to `stop()`, once.
+
+    `lease` is how long the process may be silent before its jobs go to others; `idle_poll` how often a thread
+    without work looks for some when no hint tells it to.
+    """
 
     def __init__(
         self,
@@ -75,130 +68,106 @@ class Worker:
         version: str,
         threads: int = 2,
         lease: timedelta = timedelta(seconds=30),
+        idle_poll: timedelta = timedelta(seconds=2),
         chores: Sequence[Chore] = (),
     ) -> None:
         self._db = db
-        self._listener = listener
         self._handlers = handlers
-        self._name = name
-        self._version = version
-        self._lease = lease
-        self._chores = chores
+        self._idle_poll = idle_poll.total_seconds()
+        self._heartbeat = Heartbeat(db, name=name, version=version, lease=lease)
+        self._upkeep = Upkeep(db, chores)
         self._stopping = threading.Event()
-        self._worker_id: UUID | None = None
-        self._heard_at = 0.0
-        self._threads = [
-            threading.Thread(target=self._work, name=f"jobs-{n}", daemon=True) for n in range(threads)
+        self._idle = threading.Event()
+        #: What each thread has; only that thread writes its place.
+        self._in_hand: list[Claim | None] = [None] * threads
+        self._hints = [listener.subscribe(Channel.JOBS) for _ in range(threads)]
+        self._workers = [
+            threading.Thread(target=self._work, args=(place, hints), name=f"jobs-{place}", daemon=True)
+            for place, hints in enumerate(self._hints)
         ]
-        self._keeper = threading.Thread(target=self._keep, name="heartbeat", daemon=True)
+        self._keepers = [
+            threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True),
+            # A thread of its own: no chore, however long, may hold the heartbeat up.
+            threading.Thread(target=self._look_after, name="upkeep", daemon=True),
+        ]
 
     def start(self) -> None:
-        """Registers and starts the threads; waits for the database if it is not there yet."""
-        self._keeper.start()
-        for thread in self._threads:
+        """Starts the threads, and returns at once; while the database is not there they wait for it."""
+        for thread in (*self._keepers, *self._workers):
             thread.start()
 
-    def stop(self, timeout: float = 10.0) -> None:
-        """Takes no more jobs, lets handlers give theirs back, says goodbye; at most `timeout` seconds."""
+    def stop(self, timeout: float = 5.0) -> None:
+        """Takes no more jobs and lets handlers give theirs back; after `timeout` seconds it does so for them."""
         self._stopping.set()
+        self._wake()
         deadline = time.monotonic() + timeout
-        for thread in (*self._threads, self._keeper):
+        for thread in self._workers:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if self._worker_id is not None:
-            try:
-                with self._db.operator_transaction() as session:
-                    WorkerRepository(session).stop(self._worker_id)
-            except Unavailable:
-                _log.warning("could not say goodbye; the lease will tell")
+        self._idle.set()
+        for thread in self._keepers:
+            thread.join(max(1.0, deadline - time.monotonic()))
+        try:
+            self._heartbeat.say_goodbye()
+        except Unavailable:
+            _log.warning("could not say goodbye; the lease will tell")
 
     @property
     def is_connected(self) -> bool:
         """Whether its heartbeat counts: registered, and heard within half a lease."""
-        return self._worker_id is not None and not self._is_overdue()
+        return self._heartbeat.worker_id is not None
 
-    def _is_overdue(self) -> bool:
-        # Half a lease early, so that a cut-off worker stops before its jobs are given to another.
-        return time.monotonic() - self._heard_at > self._lease.total_seconds() / 2
-
-    def _should_stop(self) -> bool:
-        return self._stopping.is_set() or self._is_overdue()
-
-    def _keep(self) -> None:
-        every = min(self._lease.total_seconds() / 6, 5.0)
-        due = {chore.name: 0.0 for chore in self._chores}
-        while not self._stopping.is_set():
+    def _keep_alive(self) -> None:
+        while not self._idle.is_set():
+            was_connected = self.is_connected
             try:
-                self._beat()
-                self._release_stalled()
-                for chore in self._chores:
-                    if time.monotonic() >= due[chore.name]:
-                        due[chore.name] = time.monotonic() + chore.every.total_seconds()
-                        self._do(chore)
+                self._heartbeat.beat()
             except Unavailable:
                 _log.warning("no heartbeat: the database does not answer")
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged
                 _log.exception("heartbeat failed")
-            self._stopping.wait(every)
+            if self.is_connected and not was_connected:
+                self._wake()
+            self._idle.wait(self._heartbeat.every)
 
-    def _beat(self) -> None:
-        asked_at = time.monotonic()
-        with self._db.operator_transaction() as session:
-            workers = WorkerRepository(session)
-            if self._worker_id is None:
-                worker_id = workers.register(name=self._name, version=self._version)
-            else:
-                worker_id = self._worker_id
-                try:
-                    workers.heartbeat(worker_id)
-                except WorkerForgotten:
-                    # Counted as dead while cut off; its jobs are gone, it starts anew under another id.
-                    worker_id = workers.register(name=self._name, version=self._version)
-        self._worker_id = worker_id
-        self._heard_at = asked_at
+    def _look_after(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                in_hand = [claim for claim in self._in_hand if claim is not None]
+                self._upkeep.release_stalled(self._heartbeat.worker_id, in_hand)
+                self._upkeep.do_chores()
+            except Unavailable:
+                _log.warning("no upkeep: the database does not answer")
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("upkeep failed")
+            self._stopping.wait(self._heartbeat.every)
 
-    def _release_stalled(self) -> None:
-        with self._db.operator_transaction() as session:
-            released = JobRepository(session).release_stalled(term=self._lease)
-        for job in released:
-            _log.warning("job taken from a silent worker", job=str(job.id), kind=job.kind, state=job.state)
-            if job.state != "queued":
-                self._give_up(job)
+    def _wake(self) -> None:
+        for hints in self._hints:
+            hints.wake()
 
-    def _give_up(self, job: Released) -> None:
-        handler = self._handlers.get(job.kind)
-        if handler is not None:
-            with self._db.transaction(job.tenant_id) as session:
-                handler.on_given_up(session, job.tenant_id, job.args, job.last_error)
-
-    def _do(self, chore: Chore) -> None:
-        with self._db.operator_transaction() as session:
-            if not JobRepository(session).is_alone_at(chore.name):
-                return
-            count = chore.run(session)
-        if count:
-            _log.info("chore done", chore=chore.name, rows=count)
-
-    def _work(self) -> None:
-        with self._listener.subscribe(Channel.JOBS) as subscription:
+    def _work(self, place: int, hints: Subscription) -> None:
+        with hints:
             while not self._stopping.is_set():
-                claim = self._claim()
-                if claim is None:
-                    subscription.wait(_IDLE_POLL_SECONDS)
-                else:
-                    self._run(claim)
+                try:
+                    claim = self._in_hand[place] = self._claim()
+                    if claim is None:
+                        hints.wait(self._idle_poll)
+                    else:
+                        self._run(claim)
+                except Exception:  # noqa: BLE001 - logged
+                    _log.exception("worker thread failed")
+                    self._stopping.wait(_RETRY_SECONDS)
+                finally:
+                    self._in_hand[place] = None
 
     def _claim(self) -> Claim | None:
-        if not self.is_connected:
+        worker_id = self._heartbeat.worker_id
+        if worker_id is None:
             return None
-        worker_id = self._worker_id
-        assert worker_id is not None  # noqa: S101 - is_connected says so
         try:
             with self._db.operator_transaction() as session:
                 claims = JobRepository(session).claim(worker_id, tuple(self._handlers))
         except Unavailable:
-            return None
-        except Exception:
-            _log.exception("claim failed")
             return None
         return claims[0] if claims else None
 
@@ -208,7 +177,11 @@ class Worker:
         started = time.monotonic()
         outcome = "done"
         try:
-            self._handlers[claim.kind].run(claim, self._should_stop)
+            if claim.is_cancelled or claim.is_exhausted:
+                outcome = "ended"
+                self._settle(claim, self._end)
+            else:
+                self._handlers[claim.kind].run(claim, lambda: self._should_stop(claim))
         except LeaseLost:
             outcome = "lease_lost"
             log.warning("job lost to another worker; its work was discarded")
@@ -216,7 +189,8 @@ class Worker:
             outcome = "failed"
             log.warning("job failed", error=error.error_code, reason=error.message)
             self._fail(claim, error.message)
-        except Exception as error:
+        except BaseException as error:
+            # Also what would end a thread, such as SystemExit out of a library: the job failed, no more.
             outcome = "failed"
             log.exception("job failed")
             self._fail(claim, f"Internal error ({type(error).__name__}).")
@@ -224,12 +198,43 @@ class Worker:
         JOB_SECONDS.labels(claim.kind).observe(time.monotonic() - started)
         log.info("job ended", outcome=outcome)
 
+    def _should_stop(self, claim: Claim) -> bool:
+        return self._stopping.is_set() or self._heartbeat.worker_id != claim.worker_id
+
     def _fail(self, claim: Claim, reason: str) -> None:
-        try:
-            with self._db.transaction(claim.tenant_id) as session:
-                if JobRepository(session).fail(claim, reason) is None:
-                    self._handlers[claim.kind].on_given_up(session, claim.tenant_id, claim.args, reason)
-        except LeaseLost:
-            pass
-        except Unavailable:
-            _log.warning("failure not recorded; the lease will tell", job=str(claim.id))
+        def fail(session: Session, claim: Claim) -> None:
+            if JobRepository(session).fail(claim, reason) is None:
+                self._handlers[claim.kind].on_given_up(session, claim.tenant_id, claim.args, reason)
+
+        self._settle(claim, fail)
+
+    def _end(self, session: Session, claim: Claim) -> None:
+        handler = self._handlers[claim.kind]
+        if claim.is_cancelled:
+            JobRepository(session).end_cancelled(claim)
+            handler.on_cancelled(session, claim.tenant_id, claim.args)
+        else:
+            reason = claim.last_error or "It was tried too often."
+            JobRepository(session).fail(claim, reason, retry=False)
+            handler.on_given_up(session, claim.tenant_id, claim.args, reason)
+
+    def _settle(self, claim: Claim, write: Callable[[Session, Claim], None]) -> None:
+        """Writes down how a job ended, together with what that means to others, in one transaction.
+
+        While this process lives nobody else can, so it waits for the database. If what it means to others
+        cannot be written, the job has not ended either: it is not in hand any more, so it goes back to the
+        queue, and comes here again.
+        """
+        while True:
+            try:
+                with self._db.transaction(claim.tenant_id) as session:
+                    write(session, claim)
+                return
+            except LeaseLost:
+                return
+            except Unavailable:
+                if self._stopping.wait(_RETRY_SECONDS):
+                    return
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("end of a job not written", job=str(claim.id), kind=claim.kind)
+                return

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import NoReturn
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
@@ -70,7 +71,7 @@ class OAuthNonceRepository:
             .returning(OAuthNonce.tenant_id)
         ).one_or_none()
         if begun is None:
-            self._explain(tenant_id, nonce, user_id, connector_type, begun_is_used=True)
+            self._explain(tenant_id, nonce, user_id, connector_type, browser=None)
 
     def consume(
         self, tenant_id: UUID, nonce: str, *, user_id: UUID, connector_type: str, browser: str
@@ -94,7 +95,7 @@ class OAuthNonceRepository:
             .returning(OAuthNonce.tenant_id)
         ).one_or_none()
         if consumed is None:
-            self._explain(tenant_id, nonce, user_id, connector_type, begun_is_used=False)
+            self._explain(tenant_id, nonce, user_id, connector_type, browser=browser)
 
     def purge_expired(self, *, older_than: timedelta, limit: int = 1000) -> int:
         """Deletes nonces that expired more than `older_than` ago, at most `limit`; returns how many.
@@ -137,8 +138,9 @@ class OAuthNonceRepository:
         )
 
     def _explain(
-        self, tenant_id: UUID, nonce: str, user_id: UUID, connector_type: str, *, begun_is_used: bool
-    ) -> None:
+        self, tenant_id: UUID, nonce: str, user_id: UUID, connector_type: str, *, browser: str | None
+    ) -> NoReturn:
+        """Says why a statement took nothing: a begin (`browser` None), or a consumption by `browser`."""
         row = self._session.execute(
             select(OAuthNonce, OAuthNonce.expires_at <= func.now()).where(
                 OAuthNonce.tenant_id == tenant_id, OAuthNonce.nonce_sha256 == _sha256(nonce)
@@ -149,11 +151,11 @@ class OAuthNonceRepository:
         found, is_expired = row
         if (found.user_id, found.connector_type) != (user_id, connector_type):
             raise NonceMismatch
-        if found.used_at is not None or (begun_is_used and found.begun_at is not None):
+        if found.used_at is not None or (browser is None and found.begun_at is not None):
             raise NonceAlreadyUsed
         if is_expired:
             raise NonceExpired
-        if not begun_is_used:
+        if browser is not None and found.browser_sha256 != _sha256(browser):
             raise NonceOfAnotherBrowser
         raise NonceMismatch("This account has been deactivated.")
 

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import sentencex
 from numpy.typing import NDArray
 
+from backend.errors import Unavailable
 from backend.search.relevance import coverage, rarity, terms
-from backend.search.sentences import Sentence, split_sentences
+from backend.search.sentences import Sentence, find_boundaries, split_sentences
 
 NOT_FOUND: Final = "I found nothing about this in the documents."
 
@@ -35,7 +35,7 @@ _NEAR_BEST: Final = 0.6
 _MAX_SHARED: Final = 0.7
 
 _MARKER = re.compile(r"\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE)
-_FORGED_MARKER = re.compile(r"\[+(\s*sources?\b[^\[\]]*)\]+", re.IGNORECASE)
+_FORGED_MARKER = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
 _MARKERS_AFTER_END = re.compile(r"([.!?…。！？][\"'”’»)\]]*)((?:\s*\[Source \d+\])+)")
 
 
@@ -115,7 +115,7 @@ def compose(
     place = {id(candidate): index for index, candidate in enumerate(candidates)}
     chosen.sort(key=lambda candidate: (first_places.index(candidate.source_index), place[id(candidate)]))
     return Answer(
-        text=" ".join(f"{_shown(c.sentence.text)} [Source {c.source_index + 1}]" for c in chosen),
+        text=" ".join(f"{c.sentence.text} [Source {c.source_index + 1}]" for c in chosen),
         citations=tuple(
             Citation(c.source_index, c.sentence.quote, sources[c.source_index].chunk_id) for c in chosen
         ),
@@ -146,7 +146,7 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     found = [
         (index, sentence, own)
         for index, source in enumerate(sources)
-        for sentence in split_sentences(source.text)
+        for sentence in map(_without_markers, split_sentences(source.text))
         if len(sentence.text) <= _MAX_CHARACTERS
         # A question in the text (a FAQ) is no answer; it is context of the sentences below it.
         and not sentence.text.endswith(("?", "？", "؟"))
@@ -162,12 +162,11 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     in_context = [own + terms(context) for own, context in zip(own_words, contexts, strict=True)]
     covered_in_context = np.array(coverage(asked, in_context, weights))
     evidence = _OWN_WORDS * covered + _WORDS_IN_CONTEXT * covered_in_context
-    if embed is None:
+    texts = [f"{context} {s.text}" for context, (_, s, _) in zip(contexts, found, strict=True)]
+    meaning = _similarities(question, texts, embed)
+    if meaning is None:
         evidence /= _OWN_WORDS + _WORDS_IN_CONTEXT
     else:
-        texts = [f"{context} {s.text}" for context, (_, s, _) in zip(contexts, found, strict=True)]
-        vectors = embed([question, *texts])
-        meaning = vectors[1:] @ vectors[0]
         evidence = (evidence + _MEANING * meaning) / (_OWN_WORDS + _WORDS_IN_CONTEXT + _MEANING)
         # A long question is never covered word by word; near in meaning is enough.
         evidence = np.where(meaning >= _ENOUGH_MEANING, np.maximum(evidence, _ENOUGH_EVIDENCE), evidence)
@@ -181,22 +180,34 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     ]
 
 
+def _similarities(question: str, texts: Sequence[str], embed: Embed | None) -> NDArray[np.float32] | None:
+    if embed is None:
+        return None
+    try:
+        vectors = embed([question, *texts])
+    except Unavailable:
+        # Words alone still find most answers.
+        return None
+    similarities: NDArray[np.float32] = vectors[1:] @ vectors[0]
+    return similarities
+
+
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
     shared = len(one.words & other.words)
     return shared > _MAX_SHARED * min(len(one.words), len(other.words))
 
 
-def _shown(sentence: str) -> str:
+def _without_markers(sentence: Sentence) -> Sentence:
     """A document that itself contains markers must not forge a citation in the answer."""
-    return _FORGED_MARKER.sub(r"(\1)", sentence)
+    return replace(sentence, text=" ".join(_FORGED_MARKER.sub(" ", sentence.text).split()))
 
 
 def _uncited(text: str) -> Iterator[str]:
     # Markers follow the full stop; moved before it, they stay with their sentence.
     joined = _MARKERS_AFTER_END.sub(r"\2\1", text)
     for paragraph in joined.split("\n"):
-        for sentence in sentencex.segment("en", paragraph):
-            words = sentence.strip(" *#->\t")
+        for start, end in find_boundaries(paragraph):
+            words = paragraph[start:end].strip(" *#->\t")
             if "[Source " in words or words.endswith(":") or words.startswith(NOT_FOUND):
                 continue
             if len(terms(words)) >= _MIN_TERMS:

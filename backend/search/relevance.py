@@ -10,6 +10,8 @@ from typing import Final
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 #: Scripts written without spaces: pairs of neighbouring characters stand in for words.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+#: Hiragana alone: particles and endings.
+_INFLECTION = re.compile(r"[\u3040-\u309f]+")
 #: Endings differ ("refund", "refunds", "refunded"); the beginning of a word decides.
 _STEM_CHARACTERS: Final = 5
 #: Words of a question that say nothing about its subject.
@@ -29,7 +31,8 @@ def terms(text: str) -> Counter[str]:
     folded = unicodedata.normalize("NFKD", text.casefold())
     folded = "".join(character for character in folded if not unicodedata.combining(character))
     for run in _UNSPACED.findall(unicodedata.normalize("NFC", folded)):
-        counted.update(run[place : place + 2] for place in range(max(1, len(run) - 1)))
+        pairs = (run[place : place + 2] for place in range(max(1, len(run) - 1)))
+        counted.update(pair for pair in pairs if not _INFLECTION.fullmatch(pair))
     for word in _WORD.findall(_UNSPACED.sub(" ", folded)):
         if word not in _FUNCTION_WORDS:
             counted[word.partition("'")[0].partition("’")[0][:_STEM_CHARACTERS]] += 1

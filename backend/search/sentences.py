@@ -109,7 +109,7 @@ def _begins_inside_fence(passage: str) -> bool:
 
 def _prose(passage: str, block: _Block) -> Iterator[Sentence]:
     shown, places = _without_marks(passage, block.start, block.end)
-    for start, end in _boundaries(shown):
+    for start, end in find_boundaries(shown):
         while start < end and shown[start].isspace():
             start += 1
         while start < end and shown[end - 1].isspace():
@@ -119,7 +119,8 @@ def _prose(passage: str, block: _Block) -> Iterator[Sentence]:
             yield Sentence(" ".join(quote.split()), " ".join(shown[start:end].split()), block.context)
 
 
-def _boundaries(text: str) -> list[tuple[int, int]]:
+def find_boundaries(text: str) -> list[tuple[int, int]]:
+    """Start and end of every sentence of running `text`."""
     spans: list[tuple[int, int]] = []
     for found in sentencex.get_sentence_boundaries("en", text.replace("\n", " ")):
         start, end = found["start_index"], found["end_index"]

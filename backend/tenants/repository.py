@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as DbSession
 
 from backend.db.notify import Channel
 from backend.db.transaction import hint
-from backend.errors import Conflict, NotFound, Unauthenticated
+from backend.errors import Conflict, Invalid, NotFound, Unauthenticated
 from backend.tenants.models import RefreshToken, Session, Tenant, User
 
 _SLUG_ATTEMPTS = 5
 _LAST_USED_PRECISION = timedelta(minutes=5)
 
 
-class EmailExists(Conflict):
+class EmailExists(Invalid):
     """An account with this e-mail address already exists."""
+
+    # Not `Conflict`: for clients an address that is taken is one more field to correct.
 
 
 class TenantNotFound(NotFound):
@@ -59,6 +61,16 @@ class ActiveSession:
     session_id: UUID
     user: User
     tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a refresh token was exchanged for."""
+
+    session_id: UUID
+    user_id: UUID
+    refresh_token: str
+    """The next one; shown here and never again."""
 
 
 class TenantRepository:
@@ -184,8 +196,8 @@ class SessionRepository:
             )
         return ActiveSession(session.id, user, tenant)
 
-    def rotate(self, tenant_id: UUID, token: str, *, lifetime: timedelta) -> tuple[UUID, str]:
-        """Exchanges a refresh token for the next one of its session: (session id, new token).
+    def rotate(self, tenant_id: UUID, token: str, *, lifetime: timedelta) -> Rotated:
+        """Exchanges a refresh token for the next one of its session, which then lives for `lifetime`.
 
         One statement decides, so of several concurrent exchanges exactly one succeeds.
 
@@ -216,14 +228,17 @@ class SessionRepository:
             if known is None:
                 raise InvalidRefreshToken
             raise RefreshTokenExpired if known.rotated_at is None else RefreshTokenReused
-        if self.find_active(tenant_id, session_id) is None:
-            raise InvalidRefreshToken
-        self._session.execute(
+        active = self.find_active(tenant_id, session_id)
+        # Asked again by the statement that extends it: a log-out may have committed since, or waits for us.
+        extended = active and self._session.scalar(
             update(Session)
-            .where(Session.tenant_id == tenant_id, Session.id == session_id)
+            .where(Session.tenant_id == tenant_id, Session.id == session_id, Session.ended_at.is_(None))
             .values(last_used_at=func.now(), expires_at=func.now() + lifetime)
+            .returning(Session.id)
         )
-        return session_id, self._issue(tenant_id, session_id, lifetime)
+        if active is None or extended is None:
+            raise InvalidRefreshToken
+        return Rotated(session_id, active.user.id, self._issue(tenant_id, session_id, lifetime))
 
     def end_family(self, tenant_id: UUID, token: str) -> None:
         """Ends the session that a reused refresh token belongs to."""
@@ -280,6 +295,25 @@ class SessionRepository:
             )
             .order_by(Session.last_used_at.desc(), Session.id)
         ).all()
+
+    def purge_expired(self, *, older_than: timedelta, limit: int = 1000) -> int:
+        """Deletes sessions that expired more than `older_than` ago, with their refresh tokens, at most `limit`.
+
+        For the operator transaction; returns how many. An ended session is kept until it would have expired,
+        so that its tokens are still told apart from unknown ones.
+        """
+        doomed = (
+            select(Session.tenant_id, Session.id)
+            .where(Session.expires_at < func.now() - older_than)
+            .limit(limit)
+            .cte("doomed")
+        )
+        deleted = self._session.execute(
+            delete(Session)
+            .where(Session.tenant_id == doomed.c.tenant_id, Session.id == doomed.c.id)
+            .returning(Session.id)
+        ).all()
+        return len(deleted)
 
     def _issue(self, tenant_id: UUID, session_id: UUID, lifetime: timedelta) -> str:
         token = f"{tenant_id.hex}.{secrets.token_urlsafe(32)}"

@@ -2,17 +2,16 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from email_validator import EmailNotValidError, validate_email
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel
 
 from backend.errors import Forbidden, Invalid, Unauthenticated
 from backend.tenants.access import issue_access_token
-from backend.tenants.models import Session, Tenant, User
+from backend.tenants.models import Tenant, User
 from backend.tenants.passwords import MAX_LENGTH, check_strength
 from backend.tenants.repository import (
     RefreshTokenReused,
@@ -21,6 +20,7 @@ from backend.tenants.repository import (
     TenantRepository,
     tenant_of_refresh_token,
 )
+from backend.tenants.views import LogIn, Refresh, SessionView, SignUp, TenantView, Tokens, UserView
 from backend.web import SESSION_COOKIE, Answer, answer, found_principal, principal, public, services
 
 api = APIBlueprint(
@@ -44,99 +44,6 @@ class UserInactive(Forbidden):
     """This account has been deactivated."""
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=255)]
-
-
-class SignUp(BaseModel):
-    """Who signs up; the workspace is made with them."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"email": "ada@example.org", "full_name": "Ada"}})
-
-    email: str = Field(max_length=320)
-    password: str
-    full_name: Name
-    organization_name: Name | None = None
-
-
-class LogIn(BaseModel):
-    email: str = Field(max_length=320)
-    password: str
-
-
-class Refresh(BaseModel):
-    refresh_token: str = Field(max_length=200)
-
-
-class UserView(BaseModel):
-    """A person, as existing clients expect it; fields this installation does not keep are null."""
-
-    id: str
-    tenant_id: str
-    email: str
-    full_name: str
-    role: str
-    is_active: bool
-    created_at: str
-    updated_at: str
-    email_verified: bool = False
-    mfa_enabled: bool = False
-    preferences: dict[str, Any] = Field(default_factory=dict)
-    avatar_url: str | None = None
-    bio: str | None = None
-    phone: str | None = None
-    job_title: str | None = None
-    department: str | None = None
-    location: str | None = None
-    timezone: str | None = None
-    language: str | None = None
-    date_format: str | None = None
-    time_format: str | None = None
-
-    @classmethod
-    def of(cls, user: User) -> "UserView":
-        return cls(
-            id=str(user.id),
-            tenant_id=str(user.tenant_id),
-            email=user.email,
-            full_name=user.full_name,
-            role=user.role,
-            is_active=user.is_active,
-            created_at=user.created_at.isoformat(),
-            updated_at=user.updated_at.isoformat(),
-        )
-
-
-class TenantView(BaseModel):
-    """A workspace, as existing clients expect it."""
-
-    id: str
-    name: str
-    slug: str
-    plan: str
-    is_active: bool
-    created_at: str
-    storage_used_bytes: int | None = None
-    storage_limit_bytes: int | None = None
-
-    @classmethod
-    def of(cls, tenant: Tenant) -> "TenantView":
-        return cls(
-            id=str(tenant.id),
-            name=tenant.name,
-            slug=tenant.slug,
-            plan=tenant.plan,
-            is_active=tenant.is_active,
-            created_at=tenant.created_at.isoformat(),
-        )
-
-
-class Tokens(BaseModel):
-    access_token: str
-    refresh_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the scheme's name, not a secret
-    expires_in: int = Field(description="Life of the access token, in seconds")
-
-
 class Account(Answer):
     user: UserView
     tenant: TenantView
@@ -148,27 +55,6 @@ class SignedIn(Account):
 
 class Refreshed(Answer):
     tokens: Tokens
-
-
-class SessionView(BaseModel):
-    id: str
-    device_info: str | None
-    ip_address: str | None
-    location: str | None = None
-    created_at: str
-    last_used_at: str
-    is_current: bool
-
-    @classmethod
-    def of(cls, row: Session, current: UUID) -> "SessionView":
-        return cls(
-            id=str(row.id),
-            device_info=row.user_agent,
-            ip_address=None if row.ip_address is None else str(row.ip_address),
-            created_at=row.created_at.isoformat(),
-            last_used_at=row.last_used_at.isoformat(),
-            is_current=row.id == current,
-        )
 
 
 class Sessions(Answer):
@@ -188,7 +74,7 @@ class SessionPath(BaseModel):
 def signup(body: SignUp) -> Response:
     """Make a workspace and its first user, who administers it."""
     try:
-        email = validate_email(body.email, check_deliverability=False).normalized.lower()
+        email = _normalized(body.email)
     except EmailNotValidError as error:
         raise InvalidEmail(str(error)) from error
     check_strength(body.password, email=email)
@@ -213,8 +99,13 @@ def signup(body: SignUp) -> Response:
 def login(body: LogIn) -> Response:
     """Start a session. Unknown address and wrong password are answered alike, in the same time."""
     s = services()
+    try:
+        email = _normalized(body.email)
+    except EmailNotValidError:
+        # Not asked for by sign-up, but accounts can be made without it.
+        email = body.email.strip()
     with s.db.operator_transaction() as session:
-        found = TenantRepository(session).find_user_by_email(body.email.strip())
+        found = TenantRepository(session).find_user_by_email(email)
     password_hash = None if found is None else found[0].password_hash
     if not s.passwords.matches(password_hash, body.password[: MAX_LENGTH + 1]) or found is None:
         raise InvalidCredentials
@@ -247,15 +138,12 @@ def refresh(body: Refresh) -> Response:
     try:
         with s.db.transaction(tenant_id) as session:
             repository = SessionRepository(session)
-            session_id, token = repository.rotate(tenant_id, body.refresh_token, lifetime=lifetime)
-            active = repository.find_active(tenant_id, session_id)
-            user_id = active.user.id if active else None
+            rotated = repository.rotate(tenant_id, body.refresh_token, lifetime=lifetime)
     except RefreshTokenReused:
         with s.db.transaction(tenant_id) as session:
             SessionRepository(session).end_family(tenant_id, body.refresh_token)
         raise
-    assert user_id is not None  # noqa: S101 - rotate() has just found the session active
-    tokens = _tokens(tenant_id, user_id, session_id, token)
+    tokens = _tokens(tenant_id, rotated.user_id, rotated.session_id, rotated.refresh_token)
     return _with_cookie(answer(Refreshed(tokens=tokens)), tokens.access_token)
 
 
@@ -301,6 +189,11 @@ def end_session(path: SessionPath) -> Response:
     if not ended:
         raise SessionNotFound
     return answer(Answer())
+
+
+def _normalized(email: str) -> str:
+    """One spelling for every way to write an address. Raises EmailNotValidError."""
+    return validate_email(email.strip(), check_deliverability=False).normalized.lower()
 
 
 def _start_session(repository: SessionRepository, user: User, tenant: Tenant) -> SignedIn:

@@ -15,6 +15,7 @@ CREATE TABLE workers (
     name TEXT NOT NULL,
     version TEXT NOT NULL,
     started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_term INTERVAL NOT NULL,
     heartbeat_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     stopped_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_workers PRIMARY KEY (id)
@@ -26,6 +27,7 @@ COMMENT ON COLUMN workers.id IS 'Identity, ordered by creation';
 COMMENT ON COLUMN workers.name IS 'Instance name of the process';
 COMMENT ON COLUMN workers.version IS 'Version of the product it runs';
 COMMENT ON COLUMN workers.started_at IS 'When the process registered';
+COMMENT ON COLUMN workers.lease_term IS 'How long it may be silent before its jobs go to others';
 COMMENT ON COLUMN workers.heartbeat_at IS 'When it last said that it lives';
 COMMENT ON COLUMN workers.stopped_at IS 'When it said goodbye; never, if it was killed';
 
@@ -53,7 +55,7 @@ CREATE TABLE jobs (
     CONSTRAINT ck_jobs_finished_has_a_time CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)),
     CONSTRAINT ck_jobs_attempts_are_counted CHECK (attempt >= 0 AND max_attempts > 0),
     CONSTRAINT fk_jobs_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE
-);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE INDEX ix_jobs_finished_at ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
@@ -81,9 +83,16 @@ COMMENT ON COLUMN jobs.last_error IS 'Why the last try failed';
 """
 
 
+# Without `finished_at` no job can be ended (ck_jobs_finished_has_a_time): only a tenant's transaction does that,
+# because only it can write in the same breath what the end means to others.
+OPERATOR_UPDATES = "UPDATE (state, lease, attempt, worker_id, run_at, claimed_at, progressed_at, last_error)"
+
+
 def upgrade() -> None:
     op.execute(SCHEMA)
-    for statement in isolate("jobs", operator="SELECT, UPDATE, DELETE"):
+    for statement in isolate(
+        "jobs", app="SELECT, INSERT, UPDATE", operator=("SELECT, DELETE", OPERATOR_UPDATES)
+    ):
         op.execute(statement)
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO secondbrain_operator")
 

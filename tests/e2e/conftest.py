@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,9 +115,7 @@ class Client:
 
     def call(self, method: str, path: str, *, at: int = 0, **more: Any) -> httpx2.Response:
         """A request at instance `at`."""
-        return httpx2.request(
-            method, f"{self.fleet.web[at]}{path}", headers=self.headers, timeout=30, **more
-        )
+        return httpx2.request(method, f"{self.fleet.web[at]}{path}", headers=self.headers, timeout=30, **more)
 
     def ok(self, method: str, path: str, *, at: int = 0, **more: Any) -> dict[str, Any]:
         """The same; the JSON of a successful answer."""
@@ -143,8 +142,9 @@ class Client:
             for name in ("ticket", "confirmation")
         }
         onward = browser.post(str(page.url), data=form)
-        assert onward.status_code == 303, onward.headers
-        return self.fleet.github.authorize(onward.headers["location"], "octocat")
+        assert onward.status_code == 200, onward.headers
+        address = unescape(onward.text.partition('content="0;url=')[2].partition('"')[0])
+        return self.fleet.github.authorize(address, "octocat")
 
     def at(self, url: str, instance: int) -> str:
         """`url` at another instance, as a load balancer would send it there."""
@@ -192,14 +192,28 @@ class Gate:
         self._closed_on = None
         self._open.set()
 
+    def close(self) -> None:
+        """Lets go of connections."""
+        self.open()
+        self._target.close()
+
     def answer(self, request: Request) -> Reply:
         """What the API answers, sooner or later."""
         if self._closed_on is not None and self._closed_on in request.path:
             self.somebody_waits.set()
             self._open.wait(60)
-        headers = {k: v for k, v in request.headers.items() if k not in ("host", "content-length", "connection")}
+        headers = {
+            k: v for k, v in request.headers.items() if k not in ("host", "content-length", "connection")
+        }
         answer = self._target.request(request.method, request.path, headers=headers, content=request.body)
-        dropped = ("content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "date")
+        dropped = (
+            "content-length",
+            "content-encoding",
+            "transfer-encoding",
+            "connection",
+            "keep-alive",
+            "date",
+        )
         passed_on = {k: v for k, v in answer.headers.items() if k.lower() not in dropped}
         return Reply(answer.status_code, answer.content, passed_on)
 
@@ -246,6 +260,6 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             made.wait_until_ready()
             yield made
         finally:
-            gate.open()
             made.stop()
+            gate.close()
             database.db.close()

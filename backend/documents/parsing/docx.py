@@ -9,8 +9,9 @@ import html
 import io
 import re
 import zipfile
-import zlib
 from typing import Final
+
+from backend.documents.parsing.failures import UNREADABLE_ARCHIVE
 
 #: The library's own limit for one member; beyond it, refusing is left to the library.
 _MAX_MEMBER_BYTES: Final = 100 * 1024 * 1024
@@ -20,9 +21,6 @@ _SHOWN: Final = str.maketrans({"\ufdd0": "&", "\ufdd1": "<", "\ufdd2": ">", "\uf
 _TAB: Final = "<w:t>\ufdd3</w:t>".encode()
 _REFERENCE = re.compile(rb"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 _BODY_PART = re.compile(r"word/[^/]+\.xml")
-
-#: What the standard library raises for a damaged, encrypted or exotic archive.
-_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
 def hide_references(data: bytes) -> bytes:
@@ -45,7 +43,7 @@ def hide_references(data: bytes) -> bytes:
                     return data
                 body = source.read(member).replace(b"<w:tab/>", _TAB)
                 copy.writestr(member.filename, _REFERENCE.sub(_hide, body))
-    except _UNREADABLE:
+    except UNREADABLE_ARCHIVE:
         return data
     return target.getvalue()
 

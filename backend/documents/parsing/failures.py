@@ -1,6 +1,24 @@
 """The ways reading a document can fail; every one is final for the bytes at hand, so none is retried."""
 
+import lzma
+import struct
+import zipfile
+import zlib
+from typing import Final
+
 from backend.errors import Invalid
+
+#: What `zipfile` raises for a damaged, encrypted or exotic archive.
+UNREADABLE_ARCHIVE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    OSError,
+)
 
 
 class ParseFailed(Invalid):

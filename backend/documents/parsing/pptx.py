@@ -3,17 +3,15 @@
 import io
 import re
 import zipfile
-import zlib
 from typing import Final
 from xml.etree import ElementTree
+
+from backend.documents.parsing.failures import UNREADABLE_ARCHIVE
 
 _DRAWING: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _PRESENTATION: Final = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _NOTES_PART = re.compile(r"ppt/notesSlides/notesSlide(\d+)\.xml")
 _MAX_PART_BYTES: Final = 4 * 1024 * 1024
-
-#: What the standard library raises for a damaged, encrypted or exotic archive.
-_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
 def read_speaker_notes(data: bytes) -> tuple[str, ...]:
@@ -30,7 +28,7 @@ def read_speaker_notes(data: bytes) -> tuple[str, ...]:
                 if (found := _NOTES_PART.fullmatch(member.filename)) and member.file_size <= _MAX_PART_BYTES
             }
             notes = [_body_text(archive.read(parts[number])) for number in sorted(parts)]
-    except (*_UNREADABLE, ElementTree.ParseError):
+    except (*UNREADABLE_ARCHIVE, ElementTree.ParseError):
         pass
     return tuple(note for note in notes if note)
 

@@ -112,8 +112,8 @@ def _view(body: Question, reply: Reply, seconds: float) -> SearchAnswer:
             "query_type": kinds.get(reply.kind, reply.kind),
             "search_time": round(seconds, 4),
             "features_used": {
-                "full_text": any(hit.lexical_rank for hit in reply.hits),
-                "vectors": any(hit.dense_rank for hit in reply.hits),
+                "full_text": any(hit.lexical_score for hit in reply.hits),
+                "vectors": any(hit.similarity for hit in reply.hits),
                 "language_model": reply.kind == "generated",
             },
             "context_chars": sum(len(hit.text) for hit in reply.hits),

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, OAuthProvider
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository, CredentialRepository, CredentialsNotFound
 from backend.db.transaction import Database
 from backend.errors import Invalid, StateError
-from backend.keyring import Keyring, TokenExpired, TokenInvalid
+from backend.keyring import Keyring, SealBroken, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
 
 _TICKET = "oauth-begin"
@@ -164,17 +164,21 @@ class ConnectAccount:
 
     def disconnect(self, tenant_id: UUID, connector: Connector) -> bool:
         """Forgets the credentials here, then ends them at the provider; False when that did not work."""
+        is_stored, opened = True, None
         with self.db.transaction(tenant_id) as session:
             try:
-                sealed = CredentialRepository(session, self.keyring).open(tenant_id, connector.id)
-            except StateError:
-                sealed = None
+                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id)
+            except CredentialsNotFound:
+                is_stored = False
+            except SealBroken:
+                # Its key is gone: it can be forgotten, but not shown to the provider to be ended there.
+                pass
             ConnectorRepository(session).disconnect(tenant_id, connector.id)
         provider = self.providers.get(connector.type)
-        if sealed is None or provider is None:
-            return sealed is None
+        if opened is None or provider is None:
+            return not is_stored
         try:
-            provider.revoke(Credentials.from_json(sealed))
+            provider.revoke(Credentials.from_json(opened))
         except StateError:
             return False
         return True

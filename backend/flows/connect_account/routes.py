@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
 from flask import Response, redirect, request
@@ -18,7 +18,7 @@ from backend.connectors.models import Connector
 from backend.connectors.repository import ConnectorRepository
 from backend.errors import Forbidden, NotFound, StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
-from backend.flows.connect_account.pages import confirmation_page
+from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
 from backend.flows.sync_connector.flow import cancel_sync
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunRepository
@@ -49,18 +49,15 @@ class SourcePath(BaseModel):
 
 
 class Begin(BaseModel):
-    ticket: str = Field("", max_length=4000)
-
-
-class Confirmed(BaseModel):
-    ticket: str = Field(max_length=4000)
-    confirmation: str = Field(max_length=100)
+    ticket: str = ""
 
 
 class Callback(BaseModel):
-    state: str = Field("", max_length=4000)
-    code: str = Field("", max_length=4000)
-    error: str = Field("", max_length=400)
+    """Nothing is required or limited here: whatever comes, the browser must end at the client."""
+
+    state: str = ""
+    code: str = ""
+    error: str = ""
 
 
 class AuthAddress(Answer):
@@ -89,7 +86,13 @@ class Integrations(Answer):
     connected_count: int
 
 
-Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
+#: Not `..`: the name becomes part of a path at the provider.
+Repository = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/\.{0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"
+    ),
+]
 
 
 class SourceSettings(BaseModel):
@@ -154,19 +157,22 @@ def begin(path: SourcePath, query: Begin) -> Response:
         return _failed(error, path.connector_type)
 
 
-@api.post("/<connector_type>/begin", responses={302: None})
+@api.post("/<connector_type>/begin", responses={200: None, 303: None})
 @public
-def confirm(path: SourcePath, form: Confirmed) -> Response:
+def confirm(path: SourcePath) -> Response:
     """The confirmation page's answer; only the browser that was shown the page can give it."""
     flow = _flow()
     browser = request.cookies.get(_BROWSER_COOKIE, "")
+    # Not a model: its fields would be read as JSON first.
+    ticket, confirmation = request.form.get("ticket", ""), request.form.get("confirmation", "")
     try:
-        if not browser or not flow.is_confirmed(form.ticket, browser, form.confirmation):
+        if not browser or not flow.is_confirmed(ticket, browser, confirmation):
             raise StateInvalid("This confirmation was not given in the browser that was asked; start again.")
-        attempt = flow.read_ticket(form.ticket, path.connector_type)
-        return _bound(redirect(flow.begin(attempt, browser), 303), browser)
+        attempt = flow.read_ticket(ticket, path.connector_type)
+        page = onward_page(source=_name(path.connector_type), address=flow.begin(attempt, browser))
     except StateError as error:
-        return _failed(error, path.connector_type)
+        return _failed(error, path.connector_type, status=303)
+    return _bound(_html(page, form_action="'none'"), browser)
 
 
 @api.get("/<connector_type>/callback", responses={302: None})
@@ -186,6 +192,9 @@ def callback(path: SourcePath, query: Callback) -> Response:
         connector = flow.connect(attempt, query.code)
     except StateError as error:
         return _failed(error, path.connector_type)
+    except Exception:  # noqa: BLE001 - logged; in somebody's browser a problem in JSON would be the end
+        _log.exception("connecting failed", type=path.connector_type)
+        return _to_client(error="something went wrong on our side, try again")
     _log.info("source connected", connector=str(connector.id), type=connector.type)
     return _to_client(success=path.connector_type)
 
@@ -273,33 +282,36 @@ def _confirmation(
 ) -> Response:
     with flow.db.transaction(attempt.tenant_id) as session:
         user, tenant = TenantRepository(session).get_account(attempt.tenant_id, attempt.user_id)
-    card = card_of(attempt.connector_type)
-    html = confirmation_page(
-        source=card.name if card else attempt.connector_type,
-        workspace=f"{tenant.name} ({tenant.slug})",
-        account=f"{user.full_name} <{user.email}>",
+    settings = services().settings
+    page = confirmation_page(
+        source=_name(attempt.connector_type),
+        workspace=tenant.name,
+        slug=tenant.slug,
+        person=user.full_name,
+        email=user.email,
         action=request.path,
         ticket=ticket,
         confirmation=flow.confirmation(ticket, browser),
-        cancel=f"{services().settings.frontend_url}/integrations",
+        cancel=f"{settings.frontend_url}/integrations",
         signed_in_as=signed_in_as,
     )
-    # Browsers apply form-action to the redirect that follows as well, so the provider has to be in it.
-    style = "'sha256-" + _b64_sha256(html.partition("<style>")[2].partition("</style>")[0]) + "'"
-    provider = flow.provider(attempt.connector_type).authorization_url(
-        redirect_uri="", state="", code_verifier="0" * 43
-    )
-    parts = urlsplit(provider)
-    response = Response(html, mimetype="text/html")
+    # The client too: browsers hold the redirect that follows a form, here after a failure, against this list.
+    return _html(page, form_action=f"'self' {settings.frontend_url}")
+
+
+def _html(page: str, *, form_action: str) -> Response:
+    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    response = Response(page, mimetype="text/html")
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src {style}; form-action 'self' {parts.scheme}://{parts.netloc};"
+        f"default-src 'none'; style-src 'sha256-{style}'; form-action {form_action};"
         " frame-ancestors 'none'; base-uri 'none'"
     )
     return response
 
 
-def _b64_sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _name(connector_type: str) -> str:
+    card = card_of(connector_type)
+    return card.name if card else connector_type
 
 
 def _bound(response: Any, browser: str) -> Response:
@@ -319,15 +331,15 @@ def _bound(response: Any, browser: str) -> Response:
     return bound
 
 
-def _failed(error: StateError, connector_type: str) -> Response:
+def _failed(error: StateError, connector_type: str, *, status: int = 302) -> Response:
     _log.warning("connecting failed", type=connector_type, error=error.error_code)
     if isinstance(error, Unavailable):
-        return _to_client(error="the service is not available right now, try again")
-    return _to_client(error=error.message)
+        return _to_client(status=status, error="the service is not available right now, try again")
+    return _to_client(status=status, error=error.message)
 
 
-def _to_client(**outcome: str) -> Response:
-    response = redirect(f"{services().settings.frontend_url}/integrations?{urlencode(outcome)}")
+def _to_client(*, status: int = 302, **outcome: str) -> Response:
+    response = redirect(f"{services().settings.frontend_url}/integrations?{urlencode(outcome)}", status)
     response.headers["Cache-Control"] = "no-store"
     assert isinstance(response, Response)  # noqa: S101 - Flask's redirect makes one
     return response

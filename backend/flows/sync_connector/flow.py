@@ -4,9 +4,8 @@ import base64
 import binascii
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from backend.connectors.models import Connector
+from backend.db.transaction import Session
 from backend.errors import NotFound
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring

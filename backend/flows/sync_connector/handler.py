@@ -7,7 +7,6 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.orm import Session
 
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
@@ -21,13 +20,14 @@ from backend.connectors.providers.contract import (
     SourceItem,
 )
 from backend.connectors.repository import ConnectorRepository, CredentialRepository
-from backend.db.transaction import Database
+from backend.db.transaction import Database, Session
 from backend.documents.parsing.failures import ParseFailed
 from backend.documents.repository import DocumentRepository, NewDocument
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.errors import NotFound
 from backend.flows.ingest_document.flow import fingerprint, prepare
-from backend.jobs.repository import Claim, JobRepository
+from backend.jobs.claim import Claim
+from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring, SealBroken
 from backend.sync.repository import Failure, PageResult, SyncRunRepository
 
@@ -90,6 +90,10 @@ class SyncHandler:
     def on_given_up(self, session: Session, tenant_id: UUID, args: Mapping[str, object], reason: str) -> None:
         """The job is dead: so is the run, with the reason."""
         SyncRunRepository(session).fail(tenant_id, UUID(str(args["run_id"])), reason)
+
+    def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
+        """The job was cancelled between two workers: so is the run."""
+        SyncRunRepository(session).cancel(tenant_id, UUID(str(args["run_id"])))
 
     def _open(self, connector: Connector) -> Source:
         make = self.make_source.get(connector.type)

@@ -1,0 +1,246 @@
+"""Extractive answers: the right sentence, word for word, with its source; and a plain no otherwise."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from backend.embeddings.providers.local import LocalEmbedder
+from backend.search.answer import NOT_FOUND, Answer, Source, compose, verify
+from backend.search.sentences import split_sentences
+
+BAGGAGE = """# Baggage policy
+
+Dr. Meyer wrote this policy on Jan. 5, 2024. Economy passengers may check in **one bag** of up to 23.5 kg
+(approx. 52 lb). Safe travels!
+
+| Class | Bags | Weight |
+|-------|------|--------|
+| First | 3 | 32 kg |
+| Economy | 1 | 23.5 kg |
+
+To claim a delayed bag you need:
+
+- the [baggage receipt](https://example.org/receipt) from check-in
+- your passport
+
+```python
+claim(bag="delayed", passport=True)
+```
+"""
+LEAVE = """## Annual leave
+
+Everybody gets 25 days of annual leave a year. Leave that is not taken by March 31 is lost.
+
+### Who approves it?
+
+Your team lead approves annual leave in the HR portal.
+"""
+OFFICE = (
+    "The office in Zürich opens at 7:30. Der Empfang ist besetzt. 会議室は三階にあります。食堂は一階です。"
+)
+
+
+def source(text: str, place: int = 0) -> Source:
+    return Source(text=text, title=f"Document {place}", doc_id=f"d{place}", chunk_id=f"c{place}", score=1.0)
+
+
+SOURCES = tuple(source(text, place) for place, text in enumerate((BAGGAGE, LEAVE, OFFICE)))
+
+
+@pytest.fixture(scope="module")
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder()
+
+
+def assert_cited(answer: Answer, sources: Sequence[Source]) -> None:
+    """Every sentence of the answer carries one marker, and every citation can be looked up."""
+    markers = [int(number) for number in re.findall(r" \[Source (\d+)\]", answer.text)]
+    assert markers == [citation.source_index + 1 for citation in answer.citations]
+    assert answer.text.count("[Source") == len(markers)
+    for citation in answer.citations:
+        cited = sources[citation.source_index]
+        assert citation.sentence in " ".join(cited.text.split())
+        assert citation.chunk_id == cited.chunk_id
+    assert len({citation.sentence for citation in answer.citations}) == len(answer.citations)
+    assert verify(answer.text, sources).uncited == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "place"),
+    [
+        ("How many days of annual leave do I get?", "Everybody gets 25 days of annual leave a year.", 1),
+        ("Until when must leave be taken?", "Leave that is not taken by March 31 is lost.", 1),
+        ("Who approves leave?", "Your team lead approves annual leave in the HR portal.", 1),
+        ("When was the baggage policy written?", "Dr. Meyer wrote this policy on Jan. 5, 2024.", 0),
+        (
+            "How heavy may a bag in economy be?",
+            "may check in **one bag** of up to 23.5 kg (approx. 52 lb).",
+            0,
+        ),
+        ("What do I need to claim a delayed bag?", "the [baggage receipt](https://example.org/receipt)", 0),
+        ("When does the Zurich office open?", "The office in Zürich opens at 7:30.", 2),
+        ("会議室はどこですか", "会議室は三階にあります。", 2),
+    ],
+)
+@pytest.mark.parametrize("with_meaning", [True, False])
+def test_compose_quotes_the_sentence_that_answers(
+    embedder: LocalEmbedder, question: str, sentence: str, place: int, with_meaning: bool
+) -> None:
+    answer = compose(question, SOURCES, embedder.embed if with_meaning else None)
+
+    assert any(
+        sentence in citation.sentence and citation.source_index == place for citation in answer.citations
+    ), answer
+    assert_cited(answer, SOURCES)
+    assert answer.confidence >= 0.33
+
+
+def test_compose_shows_text_without_marks() -> None:
+    answer = compose("How heavy may a bag in economy be?", SOURCES[:1])
+
+    assert "may check in one bag of up to 23.5 kg (approx. 52 lb). [Source 1]" in answer.text
+    for mark in ("**", "](", "|", "#", "```"):
+        assert mark not in answer.text
+
+
+def test_compose_reads_table_rows_with_their_columns() -> None:
+    answer = compose("What bags and weight does the class First have?", SOURCES[:1])
+
+    assert "Class: First; Bags: 3; Weight: 32 kg [Source 1]" in answer.text
+    assert_cited(answer, SOURCES)
+
+
+@pytest.mark.parametrize(
+    "question", ["What is the capital of France?", "Wie funktioniert Photosynthese?", "???", "", "how do I"]
+)
+def test_compose_says_plainly_that_nothing_was_found(embedder: LocalEmbedder, question: str) -> None:
+    for embed in (embedder.embed, None):
+        assert compose(question, SOURCES, embed) == Answer(NOT_FOUND, (), 0.0)
+
+
+def test_compose_without_sources_finds_nothing(embedder: LocalEmbedder) -> None:
+    assert compose("How many days of leave?", (), embedder.embed).text == NOT_FOUND
+
+
+def test_compose_does_not_repeat_itself() -> None:
+    sources = (
+        source(LEAVE, 0),
+        source(LEAVE, 1),
+        source("Everybody gets 25 days of annual leave per year.", 2),
+    )
+
+    answer = compose("How many days of annual leave does everybody get?", sources)
+
+    assert answer.text.count("25 days") == 1
+
+
+def test_compose_stops_at_the_wanted_number_of_sentences() -> None:
+    text = " ".join(f"Rule {number} about annual leave concerns team {number * 7}." for number in range(20))
+
+    answer = compose("Which rules about annual leave are there?", [source(text)], max_sentences=2)
+
+    assert len(answer.citations) <= 2
+    assert_cited(answer, [source(text)])
+
+
+def test_compose_never_quotes_code_or_headings_alone() -> None:
+    text = "# Delayed bag passport\n\n```\nclaim(bag='delayed', passport=True)\n```\n\n    bag = passport[0]; claim(bag);\n"
+
+    assert compose("delayed bag passport claim", [source(text)]).text == NOT_FOUND
+
+
+def test_compose_does_not_let_a_document_forge_citations() -> None:
+    text = "Annual leave is unlimited, says nobody [Source 2] and [[SOURCE:x:y]] about annual leave."
+
+    answer = compose("Is annual leave unlimited?", [source(text), source(LEAVE, 1)])
+
+    assert "[[" not in answer.text
+    assert_cited(answer, [source(text), source(LEAVE, 1)])
+
+
+def test_compose_prefers_the_source_search_ranked_first() -> None:
+    sources = (
+        source("The guest network is called Alpha in the lobby.", 0),
+        source("The guest network is called Beta in the lobby.", 1),
+    )
+
+    assert "Alpha" in compose("What is the guest network called?", sources).citations[0].sentence
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    text=st.lists(
+        st.sampled_from(
+            [
+                "Annual leave is *25* days. ",
+                "| a | annual leave |\n",
+                "|--|--|\n",
+                "- leave ",
+                "> leave\n",
+                "\n",
+                "\n\n",
+                "```\n",
+                "[a](b) ",
+                "`x_y` ",
+                "\\| ",
+                "leave **",
+                "漢字。",
+                "# leave\n",
+                "é🙂 ",
+                "...",
+                "[Source 1] ",
+            ]
+        ),
+        max_size=25,
+    ).map("".join)
+)
+def test_every_citation_is_part_of_its_passage(text: str) -> None:
+    sources = [source(text)]
+
+    for sentence in split_sentences(text):
+        assert sentence.quote in " ".join(text.split())
+        assert sentence.text.strip()
+    assert_cited(compose("How many days is annual leave?", sources), sources)
+
+
+def test_compose_keeps_words_when_meaning_is_unavailable() -> None:
+    from backend.embeddings.providers.contract import EmbeddingFailed
+
+    def failing(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise EmbeddingFailed
+
+    assert "25 days" in compose("How many days of annual leave?", SOURCES, failing).text
+
+
+def test_verify_removes_markers_without_a_source() -> None:
+    verified = verify(
+        "Leave is 25 days [Source 2]. Bags are free [Source 9] [Source 0]. Fine [Source 1].", SOURCES
+    )
+
+    assert verified.text == "Leave is 25 days [Source 2]. Bags are free. Fine [Source 1]."
+    assert verified.cited == (1, 0)
+    assert verified.removed_count == 2
+    assert verified.uncited == ("Bags are free.",)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["[Source 1, Source 2]", "[Sources 1, 2]", "[source 1 and 2]", "[Source 1] [Source 2]", "[Source 1; 2]"],
+)
+def test_verify_rewrites_markers_to_the_form_clients_link(written: str) -> None:
+    assert verify(f"Both say so {written}.", SOURCES).text == "Both say so [Source 1] [Source 2]."
+
+
+def test_verify_reports_sentences_without_a_citation() -> None:
+    text = "Here is what I found:\n\n- Leave is 25 days. [Source 2]\n- Bags weigh 23.5 kg, e.g. in economy.\n\nThe office opens at 7:30! [Source 3] Visit it soon."
+
+    assert verify(text, SOURCES).uncited == ("Bags weigh 23.5 kg, e.g. in economy.", "Visit it soon.")
+
+
+def test_verify_accepts_the_admission_that_nothing_was_found() -> None:
+    assert verify(NOT_FOUND, SOURCES).uncited == ()
