@@ -10,6 +10,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     work.py        one worker process
     cli.py         the `secondbrain` command
     up.py          the bundled server, three web instances and a worker on one machine
+    bundled.py     where the database is: DATABASE_URL's, or the bundled server
     supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
     settings.py    the only reader of the environment
     keyring.py     signs, verifies, seals and derives, by purpose and key id

@@ -20,7 +20,8 @@ from backend.settings import Settings
 from backend.supervisor import Supervisor
 
 INSTANCES = 3
-_FIRST_INSTANCE_PORT = 5011
+#: An instance's own port is this far above the shared one: 5003 is shared, 5011 to 5013 are their own.
+_OWN_PORTS_ABOVE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Plan:
 
 def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supervisor], None] | None) -> int:
     """Runs until Ctrl-C; returns the exit code. `after_ready` is called once everything answers."""
-    plan = Plan(settings, tuple(_FIRST_INSTANCE_PORT + n for n in range(INSTANCES)))
+    plan = Plan(settings, tuple(settings.port + _OWN_PORTS_ABOVE + n for n in range(INSTANCES)))
     started = time.monotonic()
     server: EmbeddedPostgres | None = None
     is_bundled = not settings.database_url.get_secret_value()
@@ -82,9 +83,8 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
 
 
 def _check_ports(plan: Plan) -> None:
-    require_free_port(plan.settings.host, plan.settings.port, "PORT=…")
-    for port in plan.instance_ports:
-        require_free_port(plan.settings.host, port, "another machine, or end what uses it")
+    for port in (plan.settings.port, *plan.instance_ports):
+        require_free_port(plan.settings.host, port, f"PORT=… (now {plan.settings.port}; the others follow it)")
 
 
 def _reset(settings: Settings, server: EmbeddedPostgres) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, select, text, update
+from sqlalchemy import Interval, and_, case, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
@@ -110,7 +110,7 @@ class JobRepository:
             dict(enumerate(BACKOFF[:-1], start=1)), value=func.greatest(Job.attempt, 1), else_=BACKOFF[-1]
         )
         # Up to a quarter later, so that what failed together does not come back together.
-        delay = literal(timedelta(seconds=1)) * seconds * (1 + func.random() / 4)
+        delay = func.make_interval(0, 0, 0, 0, 0, 0, seconds * (1 + func.random() / 4), type_=Interval)
         state, run_at = self._let_go(
             claim,
             state=case((is_last, "dead"), else_="queued"),

@@ -34,9 +34,11 @@ _ENOUGH_MEANING: Final = 0.45
 _NEAR_BEST: Final = 0.6
 _MAX_SHARED: Final = 0.7
 
-_MARKER = re.compile(r"\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE)
+_MARKER = re.compile(
+    r"([ \t]*)\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE
+)
 _FORGED_MARKER = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
-_MARKERS_AFTER_END = re.compile(r"([.!?…。！？][\"'”’»)\]]*)((?:\s*\[Source \d+\])+)")
+_MARKERS_AFTER_END = re.compile(r"([.!?…。！？]+[\"'”’»)\]]*)((?:\s*\[Source \d+\])+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +133,15 @@ def verify(answer_text: str, sources: Sequence[Source]) -> Verified:
 
     def rewrite(marker: re.Match[str]) -> str:
         nonlocal removed_count
-        numbers = [int(number) for number in re.findall(r"\d+", marker[1])]
+        numbers = [int(number) for number in re.findall(r"\d+", marker[2])]
         valid = [number for number in numbers if 1 <= number <= len(sources)]
         removed_count += len(numbers) - len(valid)
         cited.update(dict.fromkeys(number - 1 for number in valid))
-        return " ".join(f"[Source {number}]" for number in dict.fromkeys(valid))
+        links = " ".join(f"[Source {number}]" for number in dict.fromkeys(valid))
+        return marker[1] + links if links else ""
 
     text = _MARKER.sub(rewrite, answer_text)
-    text = re.sub(r"[ \t]+([.,;!?])", r"\1", re.sub(r"[ \t]{2,}", " ", text)).strip()
-    return Verified(text, tuple(cited), tuple(_uncited(text)), removed_count)
+    return Verified(text.strip(), tuple(cited), tuple(_uncited(text)), removed_count)
 
 
 def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list[_Candidate]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import sentencex
@@ -11,7 +12,7 @@ _FENCE = re.compile(r"^\s*(```+|~~~+)")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)#*\s*$")
 _RULE = re.compile(r"^\s{0,3}(?:[-*_=]\s*){3,}$")
 _TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
-_TABLE_RULE = re.compile(r"^[\s|:+-]+$")
+_TABLE_RULE = re.compile(r"^[\s|:+]*-[\s|:+-]*$")
 _ITEM = re.compile(r"^\s*(?:>\s?)*\s*(?:[-*+•‣◦–]|\d{1,3}[.)])\s+(?=\S)")
 _QUOTE = re.compile(r"^\s*(?:>\s?)+")
 #: What a reader of the finished answer must not see: emphasis, code marks, link targets, tags, escapes.
@@ -20,6 +21,8 @@ _MARKS = re.compile(
     r"|!?\[(?=[^\]\n]*\]\()|(?<=[^\s])\]\([^()\s]*(?:\([^()\s]*\))?[^()\s]*\)"
     r"|</?[a-zA-Z][^<>\n]{0,100}>|\\(?=[^\w\s])"
 )
+_TERMINATED = re.compile(r"[.!?…。！？｡؟۔।॥։።፧][\"'”’»)\]]*\s*\Z")
+_ABBREVIATED = re.compile(r"\b(?:approx|incl|excl|max|min|fig|dept|tel|ext|ca|vs)\.\s*\Z", re.IGNORECASE)
 #: Lines of code carry these far more often than prose does.
 _CODE_CHARACTERS: Final = frozenset("{}();=<>[]\\$|&^~`_/")
 _MAX_CODE_SHARE: Final = 0.12
@@ -37,7 +40,8 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A paragraph, list item or table row: `[start, end)` in the passage."""
+    """A paragraph, list item or, if it has `columns`, a table row: `[start, end)` in the passage. Its columns are
+    empty where their names are not known."""
 
     start: int
     end: int
@@ -62,12 +66,12 @@ def split_sentences(passage: str) -> list[Sentence]:
 def _blocks(passage: str) -> Iterator[_Block]:
     headings: list[tuple[int, str]] = []
     announcement = ""
-    columns: tuple[str, ...] | None = None
+    columns: tuple[str, ...] = ()
     fenced = _begins_inside_fence(passage)
     start: int | None = None
     in_item = False
     position = 0
-    for line in [*passage.split("\n"), ""]:
+    for line, following in pairwise([*passage.split("\n"), "", ""]):
         line_start, position = position, position + len(line) + 1
         ends = fenced or not line.strip() or any(p.match(line) for p in (_FENCE, _HEADING, _RULE, _ITEM))
         row = _TABLE_ROW.match(line)
@@ -79,21 +83,20 @@ def _blocks(passage: str) -> Iterator[_Block]:
                 announcement = paragraph if paragraph.endswith((":", "：", "?", "？", "؟")) else ""
             start = None
         if not row:
-            columns = None
+            columns = ()
         if _FENCE.match(line):
             fenced = not fenced
         elif fenced or not line.strip():
             continue
         elif heading := _HEADING.match(line):
-            level = len(line) - len(line.lstrip(" #"))
+            level = line.count("#", 0, heading.start(1))
             headings = [outer for outer in headings if outer[0] < level] + [(level, heading[1])]
             announcement = ""
         elif row:
-            if _TABLE_RULE.match(line):
-                continue
-            if columns is None:
+            # Without a rule below it the first row is none of names: the passage begins amid the table.
+            if _TABLE_RULE.match(following):
                 columns = _cells(line)
-            else:
+            elif not _TABLE_RULE.match(line):
                 yield _Block(line_start, line_start + len(line), " ".join(_titles(headings)), columns)
         elif not _RULE.match(line) and start is None:
             item = _ITEM.match(line)
@@ -124,11 +127,20 @@ def find_boundaries(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for found in sentencex.get_sentence_boundaries("en", text.replace("\n", " ")):
         start, end = found["start_index"], found["end_index"]
-        # "It weighs 5 kg. without the handle": what goes on in lower case is no new sentence.
-        if spans and text[start:end].lstrip()[:1].islower():
+        if spans and not _begins_sentence(text, start, end):
             start = spans.pop()[0]
         spans.append((start, end))
     return spans
+
+
+def _begins_sentence(text: str, start: int, end: int) -> bool:
+    """The splitter takes "5 kg. without" for an end and "2023)" in running text for the next item of a list."""
+    before = text[max(0, start - 20) : start]
+    return (
+        _TERMINATED.search(before) is not None
+        and _ABBREVIATED.search(before) is None
+        and not text[start:end].lstrip()[:1].islower()
+    )
 
 
 def _without_marks(passage: str, start: int, end: int) -> tuple[str, list[int]]:
@@ -160,11 +172,10 @@ def _row(passage: str, block: _Block) -> Sentence:
     # A row makes sense only with the names of its columns; the first cell usually names the row itself.
     named = [
         f"{column}: {cell}" if column and column != cell else cell
-        for column, cell in zip(block.columns or (), cells, strict=False)
+        for column, cell in zip(block.columns or ("",) * len(cells), cells, strict=False)
         if cell
     ]
-    rest = [cell for cell in cells[len(block.columns or ()) :] if cell]
-    return Sentence(" ".join(line.split()).strip("| "), "; ".join(named + rest), block.context)
+    return Sentence(" ".join(line.split()).strip("| "), "; ".join(named), block.context)
 
 
 def _cells(line: str) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ def check_strength(password: str, *, email: str) -> None:
 
 
 class Passwords:
-    """Argon2id with the parameters of RFC 9106 for servers (64 MiB, 3 passes, 4 lanes)."""
+    """Argon2id; with the parameters of RFC 9106 for servers (64 MiB, 3 passes, 4 lanes) unless given a hasher."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         # Compared with when there is no such account, so that the answer takes as long.
         self._nobody = self._hasher.hash("nobody has this password")
 

@@ -14,9 +14,11 @@ from typing import Final
 CONSTANT_CALLS: Final = frozenset(
     {
         "bytes",
+        "bytes.fromhex",
         "datetime.timedelta",
         "float",
         "frozenset",
+        "httpx2.Timeout",
         "int",
         "pathlib.Path",
         "re.compile",
@@ -132,6 +134,19 @@ def find_shared_state(module: str, tree: ast.Module, frozen: Iterable[str] = ())
     return [*search.body(tree.body, module), *search.functions(tree)]
 
 
+def _values(node: ast.expr) -> list[ast.expr]:
+    """What a dict shown as a constant holds; the dict itself is out of reach."""
+    match node:
+        case ast.Dict(keys=keys, values=values):
+            merged = [
+                value for key, one in zip(keys, values, strict=True) if key is None for value in _values(one)
+            ]
+            return [*(one for key, one in zip(keys, values, strict=True) if key is not None), *merged]
+        case ast.DictComp(value=value):
+            return [value]
+    return []
+
+
 def _is_frozen(names: Names, decorator: ast.expr) -> bool:
     return (
         isinstance(decorator, ast.Call)
@@ -225,8 +240,8 @@ class _Search:
 
     def _call(self, node: ast.Call) -> str:
         called = self.names.meaning(node.func)
-        if called == "types.MappingProxyType" and node.args and isinstance(node.args[0], ast.Dict):
-            return self._first(node.args[0].values)
+        if called == "types.MappingProxyType" and node.args:
+            return self._first(_values(node.args[0]))
         if called in self.constant_calls:
             return ""
         if isinstance(node.func, ast.Attribute) and node.func.attr in CONSTANT_METHODS:

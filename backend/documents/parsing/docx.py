@@ -9,6 +9,7 @@ import html
 import io
 import re
 import zipfile
+from types import MappingProxyType
 from typing import Final
 
 from backend.documents.parsing.failures import UNREADABLE_ARCHIVE
@@ -16,8 +17,8 @@ from backend.documents.parsing.failures import UNREADABLE_ARCHIVE
 #: The library's own limit for one member; beyond it, refusing is left to the library.
 _MAX_MEMBER_BYTES: Final = 100 * 1024 * 1024
 
-_HIDDEN: Final = str.maketrans({"&": "\ufdd0", "<": "\ufdd1", ">": "\ufdd2"})
-_SHOWN: Final = str.maketrans({"\ufdd0": "&", "\ufdd1": "<", "\ufdd2": ">", "\ufdd3": " "})
+_HIDDEN: Final = MappingProxyType(str.maketrans({"&": "\ufdd0", "<": "\ufdd1", ">": "\ufdd2"}))
+_SHOWN: Final = MappingProxyType(str.maketrans({"\ufdd0": "&", "\ufdd1": "<", "\ufdd2": ">", "\ufdd3": " "}))
 _TAB: Final = "<w:t>\ufdd3</w:t>".encode()
 _REFERENCE = re.compile(rb"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 _BODY_PART = re.compile(r"word/[^/]+\.xml")

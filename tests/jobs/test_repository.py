@@ -1,0 +1,398 @@
+"""What each call does to the row, one transaction at a time."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from backend.db.notify import Channel
+from backend.jobs.claim import LeaseLost, WorkerForgotten
+from backend.jobs.repository import BACKOFF, JobRepository, WorkerRepository
+from tests.jobs.queue import KIND, Queue
+
+FAR = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def test_enqueue_makes_a_job_with_the_callers_commit_and_hints(queue: Queue) -> None:
+    with psycopg.connect(queue.database.url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {Channel.JOBS}".encode())
+        with queue.db.transaction(queue.tenant_id) as session:
+            job_id = JobRepository(session).enqueue(queue.tenant_id, KIND, {"run_id": "7"}, priority=3)
+            assert queue.states() == {}
+        row = queue.row(job_id)
+        assert (row["state"], row["args"], row["priority"], row["lease"]) == ("queued", {"run_id": "7"}, 3, 0)
+        (notice,) = listener.notifies(timeout=5, stop_after=1)
+    assert notice.payload == f"{queue.tenant_id}:{KIND}"
+
+
+def test_enqueue_leaves_nothing_when_the_caller_fails(queue: Queue) -> None:
+    with pytest.raises(RuntimeError), queue.db.transaction(queue.tenant_id) as session:
+        JobRepository(session).enqueue(queue.tenant_id, KIND, {})
+        raise RuntimeError
+    assert queue.states() == {}
+
+
+def test_enqueue_for_another_tenant_is_refused(queue: Queue) -> None:
+    with (
+        pytest.raises(ProgrammingError, match="row-level security"),
+        queue.db.transaction(uuid4()) as session,
+    ):
+        JobRepository(session).enqueue(queue.tenant_id, KIND, {})
+
+
+def test_claim_takes_what_is_due_by_priority_and_age(queue: Queue) -> None:
+    later = queue.enqueue(delay=timedelta(hours=1))
+    plain, older, urgent = (
+        queue.enqueue(),
+        queue.enqueue(delay=-timedelta(minutes=1)),
+        queue.enqueue(priority=1),
+    )
+    other_kind = queue.enqueue(kind="other")
+    worker_id = queue.register()
+    claims = [claim for _ in range(4) for claim in queue.claim(worker_id)]
+    assert [claim.id for claim in claims] == [urgent, older, plain]
+    assert {claim.lease for claim in claims} == {claim.attempt for claim in claims} == {1}
+    assert queue.row(urgent)["worker_id"] == worker_id
+    assert queue.state(later) == queue.state(other_kind) == "queued"
+
+
+def test_claim_hands_over_everything_the_handler_needs(queue: Queue) -> None:
+    job_id = queue.enqueue(args={"run_id": "7"}, max_attempts=3)
+    claim = queue.claim_one()
+    assert (claim.id, claim.tenant_id, claim.kind, claim.args) == (
+        job_id,
+        queue.tenant_id,
+        KIND,
+        {"run_id": "7"},
+    )
+    assert (claim.max_attempts, claim.last_error) == (3, None)
+    assert not claim.is_cancelled
+    assert not claim.is_exhausted
+
+
+def test_claim_gives_small_tenants_their_turn_before_a_large_one(queue: Queue) -> None:
+    queue.enqueue_many(200)
+    worker_id = queue.register()
+    queue.claim(worker_id, cap=10)
+    small = {queue.make_tenant() for _ in range(10)}
+    for tenant_id in small:
+        queue.enqueue(tenant_id, priority=-5)
+    assert {queue.claim(worker_id, cap=10)[0].tenant_id for _ in range(10)} == small
+    assert queue.claim(worker_id, cap=10)[0].tenant_id == queue.tenant_id
+
+
+def test_claim_stops_at_the_cap_of_a_tenant_alone_too(queue: Queue) -> None:
+    queue.enqueue_many(10)
+    worker_id = queue.register()
+    claims = [claim for _ in range(10) for claim in queue.claim(worker_id, cap=4)]
+    assert len(claims) == 4
+    assert queue.claim(worker_id, cap=4) == []
+    queue.complete(claims[0])
+    assert len(queue.claim(worker_id, cap=4)) == 1
+
+
+def test_claim_spreads_a_batch_over_tenants_and_keeps_the_cap(queue: Queue) -> None:
+    tenants = [queue.tenant_id, *(queue.make_tenant() for _ in range(4))]
+    for tenant_id in tenants:
+        queue.enqueue_many(50, tenant_id)
+    worker_id = queue.register()
+    batch = queue.claim(worker_id, count=10, cap=4)
+    assert {
+        tenant_id: [c.tenant_id for c in batch].count(tenant_id) for tenant_id in tenants
+    } == dict.fromkeys(tenants, 2)
+    assert len(queue.claim(worker_id, count=100, cap=4)) == 10
+
+
+def test_claim_is_refused_for_a_worker_that_is_unknown_or_has_stopped(queue: Queue) -> None:
+    queue.enqueue()
+    worker_id = queue.register()
+    queue.stop(worker_id)
+    assert queue.claim(worker_id) == queue.claim(uuid4()) == []
+    assert queue.claim_one().lease == 1
+
+
+def test_hold_lets_the_holder_write_and_counts_tries_anew_on_progress(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    claim = queue.claim_one()
+    assert queue.hold(claim)
+    assert queue.row(job_id)["progressed_at"] is None
+    assert queue.row(job_id)["attempt"] == 1
+    assert queue.hold(claim, progressed=True)
+    assert queue.row(job_id)["progressed_at"] is not None
+    assert queue.row(job_id)["attempt"] == 0
+
+
+def test_complete_ends_the_job_for_good(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    claim = queue.claim_one()
+    queue.complete(claim)
+    row = queue.row(job_id)
+    assert (row["state"], row["worker_id"], row["last_error"]) == ("succeeded", None, None)
+    assert row["finished_at"] is not None
+    for write in (queue.hold, queue.complete, queue.fail, queue.give_back, queue.end_cancelled):
+        with pytest.raises(LeaseLost):
+            write(claim)
+    assert queue.cancel(job_id) is None
+    assert queue.row(job_id) | {"now": 0, "waits_for": 0} == row | {"now": 0, "waits_for": 0}
+
+
+def test_fail_waits_longer_each_time_and_is_dead_after_the_last(queue: Queue) -> None:
+    job_id = queue.enqueue(max_attempts=len(BACKOFF) + 2)
+    worker_id = queue.register()
+    for seconds in (*BACKOFF, BACKOFF[-1]):
+        assert queue.fail(queue.claim_one(worker_id)) is not None
+        row = queue.row(job_id)
+        assert (row["state"], row["last_error"]) == ("queued", "It broke.")
+        # Some of the wait has passed by the time the row is read.
+        assert seconds - 2 < row["waits_for"].total_seconds() <= seconds * 1.25
+        assert queue.claim(worker_id) == []
+        queue.make_due(job_id)
+    assert queue.fail(queue.claim_one(worker_id), "It broke again.") is None
+    row = queue.row(job_id)
+    assert (row["state"], row["last_error"], row["attempt"]) == ("dead", "It broke again.", len(BACKOFF) + 2)
+
+
+def test_fail_spreads_what_failed_together(queue: Queue) -> None:
+    worker_id = queue.register()
+    queue.enqueue_many(8)
+    claims = queue.claim(worker_id, count=8, cap=8)
+    with queue.db.transaction(queue.tenant_id) as session:
+        times = {JobRepository(session).fail(claim, "It broke.") for claim in claims}
+    assert len(times) == 8
+
+
+def test_fail_after_progress_is_not_the_last_try(queue: Queue) -> None:
+    job_id = queue.enqueue(max_attempts=1)
+    claim = queue.claim_one()
+    queue.hold(claim, progressed=True)
+    assert queue.fail(claim) is not None
+    queue.make_due(job_id)
+    assert queue.fail(queue.claim_one()) is None
+    assert queue.state(job_id) == "dead"
+
+
+def test_fail_without_retry_is_dead_at_once(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    assert queue.fail(queue.claim_one(), "No such account.", retry=False) is None
+    assert queue.row(job_id)["state"] == "dead"
+
+
+def test_give_back_and_postpone_do_not_count_a_try(queue: Queue) -> None:
+    job_id = queue.enqueue(max_attempts=2)
+    worker_id = queue.register()
+    queue.fail(queue.claim_one(worker_id))
+    queue.make_due(job_id)
+    for _ in range(3):
+        queue.give_back(queue.claim_one(worker_id))
+        queue.postpone(queue.claim_one(worker_id), FAR)
+        assert queue.row(job_id)["run_at"] == FAR
+        assert queue.claim(worker_id) == []
+        queue.make_due(job_id)
+    claim = queue.claim_one(worker_id)
+    assert (claim.attempt, claim.lease) == (2, 8)
+    assert queue.fail(claim) is None
+
+
+def test_cancel_ends_a_waiting_job_at_once(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    assert queue.cancel(job_id) == "cancelled"
+    assert queue.row(job_id)["finished_at"] is not None
+    assert queue.claim(queue.register()) == []
+    assert queue.cancel(job_id) is None
+
+
+def test_cancel_asks_a_running_job_to_stop(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    claim = queue.claim_one()
+    assert queue.cancel(job_id) == "running"
+    asked_at = queue.row(job_id)["cancel_requested_at"]
+    assert queue.cancel(job_id) == "running"
+    assert queue.row(job_id)["cancel_requested_at"] == asked_at
+    assert not queue.hold(claim)
+    assert not queue.hold(claim, progressed=True)
+    queue.end_cancelled(claim)
+    assert queue.state(job_id) == "cancelled"
+
+
+@pytest.mark.parametrize("how", ["fail", "give_back", "postpone", "silence"])
+def test_cancelled_job_that_comes_back_is_claimed_at_once_only_to_be_ended(queue: Queue, how: str) -> None:
+    job_id = queue.enqueue()
+    worker_id = queue.register()
+    claim = queue.claim_one(worker_id)
+    queue.cancel(job_id)
+    if how == "fail":
+        assert queue.fail(claim) is not None
+    elif how == "give_back":
+        queue.give_back(claim)
+    elif how == "postpone":
+        queue.postpone(claim, FAR)
+    else:
+        queue.silence(worker_id)
+        queue.release()
+    again = queue.claim_one()
+    assert again.is_cancelled
+    queue.end_cancelled(again)
+    assert queue.state(job_id) == "cancelled"
+
+
+def test_cancel_does_not_reach_another_tenants_job(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    stranger = queue.make_tenant()
+    assert queue.cancel(job_id, stranger) is None
+    with queue.db.transaction(stranger) as session:
+        assert JobRepository(session).cancel(queue.tenant_id, job_id) is None
+        assert JobRepository(session).find(queue.tenant_id, job_id) is None
+    assert queue.state(job_id) == "queued"
+
+
+def test_release_takes_jobs_of_the_silent_the_stopped_and_the_unknown(queue: Queue) -> None:
+    alive, silent, stopped, unknown = (queue.register() for _ in range(4))
+    jobs = {}
+    for worker_id in (alive, silent, stopped, unknown):
+        jobs[worker_id] = queue.enqueue(queue.make_tenant())
+        queue.claim_one(worker_id)
+    queue.silence(silent)
+    queue.stop(stopped)
+    queue.sql("DELETE FROM workers WHERE id = %s", unknown)
+    assert {job.id for job in queue.release()} == {jobs[w] for w in (silent, stopped, unknown)}
+    row = queue.row(jobs[silent])
+    assert (row["state"], row["lease"], row["worker_id"]) == ("queued", 2, None)
+    assert row["last_error"] == "Its worker fell silent."
+    assert queue.state(jobs[alive]) == "running"
+    assert queue.release() == []
+
+
+def test_release_goes_by_the_term_that_each_worker_promised(queue: Queue) -> None:
+    patient, hasty = queue.register(timedelta(hours=1)), queue.register(timedelta(seconds=5))
+    for worker_id in (patient, hasty):
+        queue.enqueue()
+        queue.claim_one(worker_id)
+    queue.sql("UPDATE workers SET heartbeat_at = now() - interval '1 minute'")
+    (released,) = queue.release()
+    assert queue.row(released.id)["state"] == "queued"
+    assert queue.sql("SELECT worker_id FROM jobs WHERE state = 'running'") == [{"worker_id": patient}]
+
+
+def test_release_takes_what_a_living_worker_no_longer_has_in_hand(queue: Queue) -> None:
+    worker_id, other = queue.register(), queue.register()
+    for _ in range(4):
+        queue.enqueue(queue.make_tenant())
+    kept, lost, fresh = (queue.claim_one(worker_id) for _ in range(3))
+    foreign = queue.claim_one(other)
+    queue.sql("UPDATE jobs SET claimed_at = now() - interval '2 hours' WHERE id <> %s", fresh.id)
+    assert [job.id for job in queue.release(worker_id, [kept])] == [lost.id]
+    with pytest.raises(LeaseLost):
+        queue.complete(lost)
+    for claim in (kept, fresh, foreign):
+        queue.complete(claim)
+
+
+def test_release_of_the_last_try_is_claimed_once_more_to_be_ended(queue: Queue) -> None:
+    job_id = queue.enqueue(max_attempts=1)
+    for _ in range(2):
+        worker_id = queue.register()
+        queue.claim_one(worker_id)
+        queue.silence(worker_id)
+        queue.release()
+        assert queue.state(job_id) == "queued"
+    claim = queue.claim_one()
+    assert claim.is_exhausted
+    assert claim.last_error == "Its worker fell silent."
+    assert queue.fail(claim, claim.last_error) is None
+    assert queue.state(job_id) == "dead"
+
+
+def test_operator_may_not_end_a_job(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    queue.claim_one()
+    for what in ("finished_at = now()", "args = '{}'", "tenant_id = gen_random_uuid()"):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            queue.db.operator_transaction() as session,
+        ):
+            session.connection().exec_driver_sql(f"UPDATE jobs SET {what}")
+    with (
+        pytest.raises(IntegrityError, match="finished_has_a_time"),
+        queue.db.operator_transaction() as session,
+    ):
+        session.connection().exec_driver_sql("UPDATE jobs SET state = 'dead', worker_id = NULL")
+    assert queue.state(job_id) == "running"
+
+
+def test_give_back_all_returns_jobs_without_counting_a_try(queue: Queue) -> None:
+    worker_id, other = queue.register(), queue.register()
+    queue.enqueue(queue.make_tenant())
+    kept = queue.claim_one(other)
+    job_id = queue.enqueue()
+    claim = queue.claim_one(worker_id)
+    assert [job.id for job in queue.give_back_all(worker_id)] == [job_id]
+    row = queue.row(job_id)
+    assert (row["state"], row["attempt"], row["lease"]) == ("queued", 0, 2)
+    with pytest.raises(LeaseLost):
+        queue.complete(claim)
+    queue.complete(kept)
+
+
+def test_write_of_a_claim_that_a_failover_lost_is_refused(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    lost = queue.claim_one()
+    # The new primary never saw the claim, and gives the same lease number to somebody else.
+    queue.sql("UPDATE jobs SET state = 'queued', lease = 0, worker_id = NULL WHERE id = %s", job_id)
+    current = queue.claim_one()
+    assert lost.lease == current.lease
+    with pytest.raises(LeaseLost):
+        queue.complete(lost)
+    queue.complete(current)
+
+
+def test_heartbeat_is_refused_once_the_worker_is_gone(queue: Queue) -> None:
+    worker_id, stopped = queue.register(), queue.register()
+    queue.silence(worker_id)
+    queue.heartbeat(worker_id)
+    (row,) = queue.sql("SELECT now() - heartbeat_at AS silent FROM workers WHERE id = %s", worker_id)
+    assert row["silent"] < timedelta(minutes=1)
+    queue.stop(stopped)
+    for gone in (stopped, uuid4()):
+        with pytest.raises(WorkerForgotten):
+            queue.heartbeat(gone)
+
+
+def test_purge_finished_deletes_only_what_ended_long_ago(queue: Queue) -> None:
+    for _ in range(3):
+        queue.enqueue(queue.make_tenant())
+    worker_id = queue.register()
+    for _ in range(2):
+        queue.complete(queue.claim_one(worker_id))
+    running = queue.claim_one(worker_id)
+    queue.sql("UPDATE jobs SET finished_at = now() - interval '2 days' WHERE finished_at IS NOT NULL")
+    recent = queue.enqueue()
+    queue.cancel(recent)
+
+    def purge(limit: int) -> int:
+        with queue.db.operator_transaction() as session:
+            return JobRepository(session).purge_finished(older_than=timedelta(days=1), limit=limit)
+
+    assert [purge(1), purge(10), purge(10)] == [1, 1, 0]
+    assert {row["id"] for row in queue.sql("SELECT id FROM jobs")} == {running.id, recent}
+
+
+def test_purge_gone_keeps_workers_that_still_hold_a_job(queue: Queue) -> None:
+    holding, idle, alive = (queue.register() for _ in range(3))
+    queue.enqueue()
+    queue.claim_one(holding)
+    queue.silence(holding)
+    queue.silence(idle)
+    with queue.db.operator_transaction() as session:
+        assert WorkerRepository(session).purge_gone(older_than=timedelta(hours=1)) == 1
+    assert {row["id"] for row in queue.sql("SELECT id FROM workers")} == {holding, alive}
+
+
+def test_is_alone_at_lets_one_do_a_chore_at_a_time(queue: Queue) -> None:
+    with queue.db.operator_transaction() as first, queue.db.operator_transaction() as second:
+        assert JobRepository(first).is_alone_at("sweep")
+        assert not JobRepository(second).is_alone_at("sweep")
+        assert JobRepository(second).is_alone_at("dust")
+    with queue.db.operator_transaction() as third:
+        assert JobRepository(third).is_alone_at("sweep")

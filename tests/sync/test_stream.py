@@ -1,0 +1,184 @@
+"""Streams: the state first, each change, the end; through lost hints, dropped listeners and outages."""
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from backend.connectors.repository import ConnectorRepository
+from backend.db.listen import Listener
+from backend.db.transaction import Database
+from backend.sync.models import SyncRun
+from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
+from backend.sync.stream import Progress, follow, progress_of
+from tests.conftest import Account, TestDatabase
+
+
+@pytest.fixture
+def listener(database: TestDatabase) -> Iterator[Listener]:
+    made = Listener(database.url, application_name="stream tests").start()
+    assert made.wait_until_connected(10)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(db: Database, account: Account) -> SyncRun:
+    with db.transaction(account.tenant_id) as session:
+        connector = ConnectorRepository(session).connect(
+            account.tenant_id, "github", connected_by=account.user_id, account_id="1", account_label="octocat"
+        )
+        return SyncRunRepository(session).start(
+            account.tenant_id, connector.id, connector_type="github", requested_by=account.user_id
+        )[0]
+
+
+def show(run: SyncRun) -> Progress:
+    return progress_of(run, sync_id="s")
+
+
+class Watcher:
+    """Somebody who follows a run in a thread of their own."""
+
+    def __init__(self, db: Database, listener: Listener, run: SyncRun) -> None:
+        self.frames: queue.Queue[str | None] = queue.Queue()
+        frames = follow(db, listener, run.tenant_id, run.id, show=show, linger=0.0)
+
+        def watch() -> None:
+            for frame in frames:
+                self.frames.put(frame)
+            self.frames.put(None)
+
+        self._thread = threading.Thread(target=watch, daemon=True)
+        self._thread.start()
+
+    def next_event(self, timeout: float = 10.0) -> tuple[str, dict[str, object]]:
+        """The next frame that is an event, with its data."""
+        while True:
+            frame = self.frames.get(timeout=timeout)
+            assert frame is not None, "the stream has ended"
+            if "event: " in frame:
+                name = frame.partition("event: ")[2].partition("\n")[0]
+                return name, json.loads(frame.partition("data: ")[2].partition("\n")[0])
+
+    def ends(self, timeout: float = 10.0) -> bool:
+        return self.frames.get(timeout=timeout) is None
+
+
+def advance(db: Database, run: SyncRun, **more: int) -> None:
+    with db.transaction(run.tenant_id) as session:
+        runs = SyncRunRepository(session)
+        runs.take_up(run.tenant_id, run.id)
+        runs.advance(
+            run.tenant_id,
+            run.id,
+            PageResult({"n": 1}, found=2, stored=2, unchanged=0, chunks=4, total=more.get("total")),
+        )
+
+
+def finish(db: Database, run: SyncRun) -> None:
+    with db.transaction(run.tenant_id) as session:
+        SyncRunRepository(session).finish(run.tenant_id, run.id)
+
+
+def test_follow_sends_state_changes_and_the_end(
+    database: TestDatabase, db: Database, listener: Listener, run: SyncRun
+) -> None:
+    other = database.connect()
+    try:
+        watcher = Watcher(db, listener, run)
+        assert watcher.next_event()[0] == "current_state"
+        advance(other, run, total=8)
+        name, data = watcher.next_event()
+        assert (name, data["processed_items"], data["total_items"]) == ("progress", 2, 8)
+        assert data["percent_complete"] == 25
+        finish(other, run)
+        name, data = watcher.next_event()
+        assert (name, data["status"], data["percent_complete"]) == ("complete", "complete", 100)
+        assert watcher.ends()
+    finally:
+        other.close()
+
+
+def test_follow_finished_run_sends_state_and_end(db: Database, listener: Listener, run: SyncRun) -> None:
+    finish(db, run)
+    watcher = Watcher(db, listener, run)
+    assert [watcher.next_event()[0], watcher.next_event()[0]] == ["current_state", "complete"]
+    assert watcher.ends()
+
+
+def test_follow_without_a_total_shows_no_percentage(db: Database, listener: Listener, run: SyncRun) -> None:
+    watcher = Watcher(db, listener, run)
+    watcher.next_event()
+    advance(db, run)
+    _, data = watcher.next_event()
+    assert (data["percent_complete"], data["total_items"], data["processed_items"]) == (0, 0, 2)
+    finish(db, run)
+
+
+def test_follow_sees_changes_although_hints_are_lost(
+    database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 0.2)
+    watcher = Watcher(database.db, listener, run)
+    watcher.next_event()
+    # Past the product, so nobody sends a hint.
+    with database.admin() as connection:
+        connection.execute("UPDATE sync_runs SET seq = seq + 1, note = 'by hand' WHERE id = %s", (run.id,))
+    name, data = watcher.next_event()
+    assert (name, data["current_item"]) == ("started", "by hand")
+    finish(database.db, run)
+
+
+def test_follow_resyncs_after_the_listener_was_cut_off(
+    database: TestDatabase, db: Database, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 60.0)
+    monkeypatch.setattr(Listener, "POLL_UNHEALTHY_SECONDS", 60.0)
+    watcher = Watcher(db, listener, run)
+    watcher.next_event()
+    with database.admin() as connection:
+        # In one statement, so the change falls into the time in which nobody listens.
+        connection.execute(
+            "WITH cut AS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'stream tests' AND datname = current_database()),"
+            " changed AS (UPDATE sync_runs SET seq = seq + 1, note = 'meanwhile' WHERE id = %s)"
+            " SELECT * FROM cut",
+            (run.id,),
+        )
+    _, data = watcher.next_event()
+    assert data["current_item"] == "meanwhile"
+    finish(db, run)
+
+
+def test_follow_unknown_run_raises(db: Database, listener: Listener, account: Account) -> None:
+    with pytest.raises(SyncRunNotFound):
+        next(follow(db, listener, account.tenant_id, UUID(int=1), show=show))
+
+
+def test_follow_by_twenty_shares_one_connection(
+    database: TestDatabase, listener: Listener, run: SyncRun
+) -> None:
+    narrow = database.connect(pool_size=1)
+    try:
+        watchers = [Watcher(narrow, listener, run) for _ in range(20)]
+        for watcher in watchers:
+            assert watcher.next_event()[0] == "current_state"
+        finish(database.db, run)
+        for watcher in watchers:
+            assert watcher.next_event()[0] == "complete"
+            assert watcher.ends()
+    finally:
+        narrow.close()
+
+
+def test_progress_leaves_titles_out_when_told(db: Database, run: SyncRun) -> None:
+    with db.transaction(run.tenant_id) as session:
+        runs = SyncRunRepository(session)
+        runs.describe(run.tenant_id, run.id, stage="indexing", note="Salaries 2026")
+        now = runs.get(run.tenant_id, run.id)
+    assert progress_of(now, sync_id="s").data["current_item"] == "Salaries 2026"
+    assert "Salaries" not in json.dumps(progress_of(now, sync_id="s", with_note=False).data)
