@@ -1,6 +1,7 @@
 """The web application: routes, who may call them, and how errors are answered."""
 
 import json
+import re
 import secrets
 import time
 from http import HTTPStatus
@@ -9,12 +10,14 @@ from typing import Any
 
 import structlog
 from flask import Response, current_app, g, request
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from backend import __version__
+from backend.db.transaction import is_value_refused
 from backend.errors import StateError, Unauthenticated, Unavailable
 from backend.rooms import ROUTES
 from backend.tenants.access import Principal, authenticate
@@ -29,10 +32,21 @@ REQUEST_SECONDS = Histogram(
 )
 
 _ME = "/api/auth/me"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class AuthRequired(Unauthenticated):
     """Sign in to do this."""
+
+
+class _Json(DefaultJSONProvider):
+    """Flask's, for which text nested too deep is no JSON, rather than an error of ours."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
 
 
 def create_app(s: Services) -> OpenAPI:
@@ -52,6 +66,7 @@ def create_app(s: Services) -> OpenAPI:
         static_folder=None,
         doc_ui=False,
     )
+    app.json = _Json(app)
     app.extensions["secondbrain"] = s
     app.config["MAX_CONTENT_LENGTH"] = s.settings.max_request_bytes
     for module in ROUTES:
@@ -68,7 +83,8 @@ def create_app(s: Services) -> OpenAPI:
 
 
 def _begin() -> Response | None:
-    g.request_id = request.headers.get("X-Request-ID", "")[:64] or secrets.token_hex(8)
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -79,6 +95,9 @@ def _begin() -> Response | None:
 
 def _authenticate() -> None:
     """Finds out who is asking; refuses, unless the route is marked as open to everybody."""
+    if request.endpoint is None:
+        # No such route: the answer is the same for everybody, and needs no database.
+        return
     access = getattr(_view(), "access", "private")
     token = _bearer()
     try:
@@ -87,7 +106,7 @@ def _authenticate() -> None:
         if access != "public":
             raise
         g.principal = None
-    if g.principal is None and access != "public" and request.endpoint is not None:
+    if g.principal is None and access != "public":
         raise AuthRequired
 
 
@@ -149,12 +168,18 @@ def _state_error(error: StateError) -> Response:
     if isinstance(error, Unavailable):
         _log.warning("unavailable", error=error.error_code, cause=type(error.__cause__).__name__)
         if request.path == _ME:
-            # Existing clients sign the user out on any JSON answer here, and stay signed in on any other.
-            return Response("temporarily unavailable\n", status=503, mimetype="text/plain")
+            return _in_plain_words()
     response = problem(status, error.message, error.error_code, **error.context)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = "2"
     return response
+
+
+def _in_plain_words() -> Response:
+    """Existing clients sign the user out on any JSON answer of `me`, and stay signed in on any other."""
+    return Response(
+        "temporarily unavailable\n", status=503, mimetype="text/plain", headers={"Retry-After": "2"}
+    )
 
 
 def _validation_problem(error: ValidationError) -> Response:
@@ -179,11 +204,19 @@ def _http_error(error: HTTPException) -> Response:
         response = error.get_response()
         return response if isinstance(response, Response) else Response(status=code)
     phrase = HTTPStatus(code).phrase
-    return problem(code, words.get(code, f"{phrase}."), names.get(code, phrase.upper().replace(" ", "_")))
+    response = problem(code, words.get(code, f"{phrase}."), names.get(code, phrase.upper().replace(" ", "_")))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.allow.update(error.valid_methods)
+    return response
 
 
 def _unexpected(error: Exception) -> Response:
+    if is_value_refused(error):
+        _log.warning("value refused by the database", cause=type(error).__name__)
+        return problem(400, "A value has characters or a size that cannot be stored.", "VALIDATION_ERROR")
     _log.exception("unexpected error", error=type(error).__name__)
+    if request.path == _ME:
+        return _in_plain_words()
     return problem(500, "Something went wrong on our side; the request id finds it.", "INTERNAL_ERROR")
 
 

@@ -121,7 +121,7 @@ def _introduce(supervisor: Supervisor, settings: Settings, plan: Plan, seconds: 
         f"  API          {shared}   ({INSTANCES} instances share it; the kernel balances)\n"
         f"  one by one   {'   '.join(plan.addresses)}\n"
         f"  health       {shared}/api/health      description  {shared}/openapi.json\n"
-        f"  database     secondbrain psql         views        SELECT * FROM ops.sync_runs;\n"
+        "  database     .venv/bin/secondbrain psql, then for example: TABLE ops.sync_runs;\n"
         "Ctrl-C stops everything; the data stays."
     )
 

@@ -86,6 +86,8 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
+        # Errors are logged, and parameters hold password hashes and sealed credentials.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 5,
             "application_name": application_name,

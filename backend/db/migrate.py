@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from backend.errors import Unavailable
 from backend.settings import Settings
 
 
@@ -19,11 +21,15 @@ def configuration(url: str) -> Config:
 def migrate(settings: Settings) -> str:
     """Upgrades to the newest revision and returns its name. Safe to run from several processes at once.
 
-    Raises DatabaseUnsuitable; and whatever a failing migration raises, which is then rolled back.
+    Raises DatabaseUnsuitable; Unavailable when the database does not answer; and whatever a failing migration raises, which is then rolled back.
     """
     url = settings.database_owner_url.get_secret_value() or settings.database_url.get_secret_value()
     config = configuration(url)
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Unavailable(f"The database does not answer: {reason}") from error
     return head(config)
 
 

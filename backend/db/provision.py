@@ -12,12 +12,18 @@ Roles belong to the whole server, so several installations may share them and no
 from typing import Any
 
 import psycopg
+import stamina
+from psycopg.sql import SQL, Identifier
 
 from backend.db.engine import APP_ROLE, OPERATOR_ROLE, OWNER_ROLE, READONLY_ROLE, SEARCH_ROLE
 from backend.errors import Unavailable
 
 MIN_POSTGRES = 180000
 MIN_PGVECTOR = (0, 8, 4)
+
+#: Two processes that make the same roles at once: Postgres tells the second one in either of these ways.
+_RACES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
+_LOCK = 5_003_000_002
 
 _ROLES = (OWNER_ROLE, APP_ROLE, OPERATOR_ROLE, SEARCH_ROLE, READONLY_ROLE)
 
@@ -27,9 +33,11 @@ class DatabaseUnsuitable(Unavailable):
 
 
 def provision(connection: psycopg.Connection[Any]) -> None:
-    """Makes what is missing, as an administrator or as the owner role with the right to create roles.
+    """Makes what is missing; nothing when nothing is, so afterwards the owner role's login is enough.
 
-    The connection must be in autocommit mode.
+    The first time it takes an administrator, or the database's owner with the right to create roles, if an
+    administrator has made the extension in this database (pgvector is not marked as trusted). The connection
+    must be in autocommit mode. Safe to run from several processes at once.
 
     Raises:
         DatabaseUnsuitable: Postgres or pgvector is too old or missing, or the login lacks the rights; the
@@ -38,6 +46,7 @@ def provision(connection: psycopg.Connection[Any]) -> None:
     version = connection.info.server_version
     if version < MIN_POSTGRES:
         raise DatabaseUnsuitable(f"PostgreSQL 18 or newer is needed; this server is {version // 10000}.")
+    connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
     try:
         _make_roles(connection)
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -48,6 +57,18 @@ def provision(connection: psycopg.Connection[Any]) -> None:
         ) from error
     except psycopg.errors.FeatureNotSupported as error:
         raise DatabaseUnsuitable("The extension pgvector is not installed on this server.") from error
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+    unbound = connection.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls)",
+        ([APP_ROLE, OPERATOR_ROLE, SEARCH_ROLE, READONLY_ROLE],),
+    ).fetchall()
+    if unbound:
+        raise DatabaseUnsuitable(
+            f"Row level security does not bind {', '.join(name for (name,) in unbound)}; run ALTER ROLE … NOSUPERUSER"
+            " NOBYPASSRLS, and let an administrator have another name."
+        )
     row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     found = tuple(int(part) for part in row[0].split(".")) if row else ()
     if found < MIN_PGVECTOR:
@@ -56,6 +77,8 @@ def provision(connection: psycopg.Connection[Any]) -> None:
         )
 
 
+# The lock is this database's; roles are the whole server's, and another installation may be making them.
+@stamina.retry(on=_RACES, attempts=5, wait_initial=0.05, wait_max=0.5)
 def _make_roles(connection: psycopg.Connection[Any]) -> None:
     existing = {
         name
@@ -73,7 +96,7 @@ def _make_roles(connection: psycopg.Connection[Any]) -> None:
             connection.execute(f"GRANT {role} TO {member} WITH INHERIT FALSE, SET TRUE".encode())
     me = connection.info.user
     if me != OWNER_ROLE and not _may_become(connection, me, OWNER_ROLE):
-        connection.execute(f'GRANT {OWNER_ROLE} TO "{me}" WITH SET TRUE'.encode())
+        connection.execute(SQL("GRANT {} TO {} WITH SET TRUE").format(Identifier(OWNER_ROLE), Identifier(me)))
     row = connection.execute(
         "SELECT current_database(),"
         f" has_database_privilege('{OWNER_ROLE}', current_database(), 'CREATE')"
@@ -83,7 +106,9 @@ def _make_roles(connection: psycopg.Connection[Any]) -> None:
     database, may_create = row
     if not may_create:
         connection.execute(
-            f'GRANT CREATE, CONNECT, TEMPORARY ON DATABASE "{database}" TO {OWNER_ROLE}'.encode()
+            SQL("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+                Identifier(database), Identifier(OWNER_ROLE)
+            )
         )
         connection.execute(f"GRANT ALL ON SCHEMA public TO {OWNER_ROLE} WITH GRANT OPTION".encode())
 

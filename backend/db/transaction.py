@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # what a transaction hands out; others take its name from here
 from sqlalchemy.orm import sessionmaker
@@ -101,3 +101,8 @@ def is_outage(error: BaseException) -> bool:
         # 08: connection, 53: out of resources, 57P0x: shut down or starting up; none at all: never reached
         return error.connection_invalidated or sqlstate is None or sqlstate.startswith(("08", "53", "57P"))
     return False
+
+
+def is_value_refused(error: BaseException) -> bool:
+    """True when a value cannot be stored or compared as it is: a NUL in a text, a number out of range."""
+    return isinstance(error, DataError)

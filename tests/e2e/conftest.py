@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class Fleet:
     def wait_until_ready(self) -> None:
         """Returns once every instance answers and receives hints."""
         for url in self.web:
-            eventually(lambda url=url: _is_ready(url), f"{url} to answer", READY_SECONDS)
+            eventually(partial(_is_ready, url), f"{url} to answer", READY_SECONDS)
 
     def sign_up(self, instance: int = 0, name: str = "Fleet Tests") -> "Client":
         """A workspace and its administrator, signed in at `instance`."""

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +16,7 @@ from backend.jobs.repository import JobRepository
 from tests.jobs.queue import KIND, Queue
 
 
-def at_once(*calls: Callable[[], object]) -> list[object]:
+def at_once(*calls: Callable[[], object]) -> list[Any]:
     """Starts all calls at the same moment; their results, an exception among them as a value."""
     barrier = threading.Barrier(len(calls))
 
@@ -51,7 +53,7 @@ def test_sixteen_claimers_take_each_of_500_jobs_exactly_once(queue: Queue) -> No
 
     claimed: list[Claim] = []
     workers = [queue.register() for _ in range(16)]
-    at_once(*(lambda w=worker_id: claim_until_nothing_is_left(w) for worker_id in workers))
+    at_once(*(partial(claim_until_nothing_is_left, worker_id) for worker_id in workers))
     assert max(Counter(claim.id for claim in claimed).values()) == 1
     assert len(claimed) == 500
     holders = {row["id"]: row["worker_id"] for row in queue.sql("SELECT id, worker_id FROM jobs")}
@@ -74,7 +76,7 @@ def test_claim_goes_past_jobs_that_somebody_else_is_taking(queue: Queue) -> None
 def test_concurrent_claimers_exceed_the_cap_only_by_their_number(queue: Queue) -> None:
     queue.enqueue_many(200)
     workers = [queue.register() for _ in range(16)]
-    at_once(*(lambda w=worker_id: queue.claim(w, cap=4) for worker_id in workers))
+    at_once(*(partial(queue.claim, worker_id, cap=4) for worker_id in workers))
     assert 4 <= queue.states()["running"] <= 4 + 15
     assert queue.claim(workers[0], cap=4) == []
 
@@ -122,12 +124,13 @@ def test_zombies_writes_go_with_its_transaction(queue: Queue) -> None:
     zombie = queue.claim_one(worker_id)
     queue.stop(worker_id)
     queue.release()
-    effect = 0
-    with pytest.raises(LeaseLost), queue.db.transaction(queue.tenant_id) as session:
-        JobRepository(session).enqueue(queue.tenant_id, "effect", {})
-        JobRepository(session).complete(zombie)
-        effect += 1
-    assert effect == 0
+
+    def complete_with_an_effect(jobs: JobRepository) -> None:
+        jobs.enqueue(zombie.tenant_id, "effect", {})
+        jobs.complete(zombie)
+
+    with pytest.raises(LeaseLost):
+        queue.as_tenant(zombie, complete_with_an_effect)
     assert queue.states() == {"queued": 1}
 
 
@@ -163,10 +166,10 @@ def test_complete_or_release_wins_never_both(queue: Queue) -> None:
         worker_id = queue.register()
         claim = queue.claim_one(worker_id)
         queue.silence(worker_id)
-        completion, release = at_once(lambda c=claim: queue.complete(c), queue.release)
+        completion, release = at_once(partial(queue.complete, claim), queue.release)
         if isinstance(completion, LeaseLost):
             released += 1
-            assert [job.id for job in release] == [job_id]  # type: ignore[attr-defined]
+            assert [job.id for job in release] == [job_id]
             assert queue.row(job_id)["lease"] == 2
             queue.complete(queue.claim_one())
         else:
@@ -180,9 +183,9 @@ def test_cancel_or_claim_wins_never_both(queue: Queue) -> None:
     worker_id = queue.register()
     for _ in range(60):
         job_id = queue.enqueue()
-        state, claims = at_once(lambda j=job_id: queue.cancel(j), lambda: queue.claim(worker_id))
+        state, claims = at_once(partial(queue.cancel, job_id), partial(queue.claim, worker_id))
         if claims:
-            (claim,) = claims  # type: ignore[misc]
+            (claim,) = claims
             assert state == "running"
             assert not queue.hold(claim)
             queue.end_cancelled(claim)
@@ -198,7 +201,7 @@ def test_cancel_is_not_lost_however_the_try_ends_meanwhile(queue: Queue, ending:
         job_id = queue.enqueue()
         claim = queue.claim_one(worker_id)
         end: Callable[[Claim], object] = getattr(queue, ending)
-        state, _ = at_once(lambda j=job_id: queue.cancel(j), lambda c=claim, e=end: e(c))
+        state, _ = at_once(partial(queue.cancel, job_id), partial(end, claim))
         if ending == "complete":
             assert queue.state(job_id) == "succeeded"
             assert state in ("running", None)
@@ -217,7 +220,7 @@ def test_concurrent_releases_take_each_job_once(queue: Queue) -> None:
     assert len(queue.claim(worker_id, count=8)) == 8
     queue.silence(worker_id)
     results = at_once(*(queue.release for _ in range(6)))
-    released = [job.id for result in results for job in result]  # type: ignore[attr-defined]
+    released = [job.id for result in results for job in result]
     assert len(released) == len(set(released)) == 8
     assert {row["lease"] for row in queue.sql("SELECT lease FROM jobs")} == {2}
 
@@ -226,7 +229,7 @@ def wait_until_blocked(queue: Queue) -> None:
     """Returns once a session of the database waits for a lock."""
     for _ in range(1000):
         if queue.sql(
-            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ):
             return
         queue.sql("SELECT pg_sleep(0.01)")

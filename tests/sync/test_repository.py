@@ -41,9 +41,8 @@ def get(db: Database, account: Account, run_id: UUID) -> SyncRun:
         return SyncRunRepository(session).get(account.tenant_id, run_id)
 
 
-def page(cursor: str = "a", **counts: int) -> PageResult:
-    whole = {"found": 3, "stored": 2, "unchanged": 1, "chunks": 9, **counts}
-    return PageResult(cursor={"at": cursor}, **whole)
+def page(cursor: str = "a") -> PageResult:
+    return PageResult(cursor={"at": cursor}, found=3, stored=2, unchanged=1, chunks=9)
 
 
 def test_start_joins_the_unfinished_run(db: Database, account: Account, connector_id: UUID) -> None:

@@ -1,0 +1,1864 @@
+-- Written by scripts/schema from the migrations; do not edit.
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+-- Name: ops; Type: SCHEMA; Schema: -; Owner: secondbrain_owner
+
+CREATE SCHEMA ops;
+
+ALTER SCHEMA ops OWNER TO secondbrain_owner;
+
+-- Name: SCHEMA ops; Type: COMMENT; Schema: -; Owner: secondbrain_owner
+
+COMMENT ON SCHEMA ops IS 'Questions operators ask, as views; no content, no secret';
+
+-- Name: vector; Type: EXTENSION; Schema: -; Owner: -
+
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
+-- Name: EXTENSION vector; Type: COMMENT; Schema: -; Owner: 
+
+COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
+
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    WITH asked AS MATERIALIZED (
+        SELECT DISTINCT ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+        FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
+    ), counted AS MATERIALIZED (
+        SELECT query, (
+            SELECT count(*) FROM chunks AS c
+            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+              AND c.search @@ query
+        ) AS frequency
+        FROM asked
+    ), weighed AS MATERIALIZED (
+        SELECT query, ln(1 + (size.chunks - frequency + 0.5) / (frequency + 0.5)) AS weight,
+               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+        FROM counted CROSS JOIN (
+            SELECT count(*) AS chunks FROM chunks AS c
+            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+        ) AS size
+        WHERE frequency > 0
+    ), lexical AS MATERIALIZED (
+        SELECT c.id, sum(w.weight * ts_rank('{0.4, 0.5, 0.6, 0.8}', c.search, w.query, 1)) AS score
+        FROM chunks AS c CROSS JOIN weighed AS w
+        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+          AND c.search @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM weighed WHERE rarer < 2000)
+        GROUP BY c.tenant_id, c.id
+        ORDER BY score DESC, c.id
+        LIMIT candidates
+    ), dense AS MATERIALIZED (
+        SELECT c.id
+        FROM chunks AS c
+        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+          AND c.embedding_model = model
+        ORDER BY c.embedding <=> meaning, c.id
+        LIMIT candidates
+    ), found AS (
+        SELECT c.id, c.document_id, l.score / (SELECT max(score) FROM lexical) AS words,
+               CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
+        FROM (SELECT id FROM lexical UNION SELECT id FROM dense) AS either
+        JOIN chunks AS c
+            ON c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            AND c.id = either.id
+        LEFT JOIN lexical AS l ON l.id = either.id
+    )
+    SELECT id, document_id,
+           (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0),
+           words, similarity
+    FROM found
+    ORDER BY 3 DESC, 1
+    LIMIT results
+$$;
+
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+-- Name: connectors; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.connectors (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    type text NOT NULL,
+    status text NOT NULL,
+    status_reason text,
+    account_id text,
+    account_label text,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    connected_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    connected_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_connectors_status_is_known CHECK ((status = ANY (ARRAY['connected'::text, 'needs_reconnect'::text, 'disconnected'::text])))
+);
+
+ALTER TABLE ONLY public.connectors FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.connectors OWNER TO secondbrain_owner;
+
+-- Name: TABLE connectors; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.connectors IS 'A tenant''s connection to one source; at most one per type';
+
+-- Name: COLUMN connectors.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN connectors.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN connectors.type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.type IS 'github, gmail, slack, …';
+
+-- Name: COLUMN connectors.status; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.status IS 'connected, needs_reconnect or disconnected; a sync''s state is not here';
+
+-- Name: COLUMN connectors.status_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.status_reason IS 'Why it needs to be reconnected, for a person';
+
+-- Name: COLUMN connectors.account_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.account_id IS 'The connected account''s id at the provider';
+
+-- Name: COLUMN connectors.account_label; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.account_label IS 'The connected account''s name at the provider';
+
+-- Name: COLUMN connectors.settings; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.settings IS 'What to sync, such as repositories; never a secret';
+
+-- Name: COLUMN connectors.connected_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.connected_by IS 'Who connected it';
+
+-- Name: COLUMN connectors.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.created_at IS 'When the row was written';
+
+-- Name: COLUMN connectors.connected_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.connected_at IS 'When credentials were last obtained';
+
+-- Name: COLUMN connectors.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.connectors.updated_at IS 'When the row last changed';
+
+-- Name: credentials; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.credentials (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    sealed bytea NOT NULL,
+    expires_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.credentials FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.credentials OWNER TO secondbrain_owner;
+
+-- Name: TABLE credentials; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.credentials IS 'OAuth credentials, sealed with AES-256-GCM for exactly this tenant and connector';
+
+-- Name: COLUMN credentials.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN credentials.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.connector_id IS 'Whose credentials these are';
+
+-- Name: COLUMN credentials.sealed; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.sealed IS 'Ciphertext with its key id; opens only for this row';
+
+-- Name: COLUMN credentials.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.expires_at IS 'When the access token expires, if it does';
+
+-- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.updated_at IS 'When they were last obtained or refreshed';
+
+-- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenants (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
+    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenants OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
+
+-- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
+
+-- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.name IS 'Name people see';
+
+-- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
+
+-- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
+
+-- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
+
+-- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.connectors AS
+ SELECT t.slug AS tenant,
+    c.type,
+    c.status,
+    c.status_reason,
+    c.account_label AS account,
+    c.connected_at,
+    k.expires_at AS credentials_expire_at,
+    c.id
+   FROM ((public.connectors c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+     LEFT JOIN public.credentials k ON (((k.tenant_id = c.tenant_id) AND (k.connector_id = c.id))))
+  ORDER BY t.slug, c.type;
+
+ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
+
+-- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
+
+-- Name: oauth_nonces; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.oauth_nonces (
+    tenant_id uuid NOT NULL,
+    nonce_sha256 bytea NOT NULL,
+    user_id uuid NOT NULL,
+    connector_type text NOT NULL,
+    browser_sha256 bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    begun_at timestamp with time zone,
+    used_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_oauth_nonces_begun_by_a_browser CHECK (((browser_sha256 IS NULL) = (begun_at IS NULL))),
+    CONSTRAINT ck_oauth_nonces_browser_is_hashed CHECK ((length(browser_sha256) = 32)),
+    CONSTRAINT ck_oauth_nonces_nonce_is_hashed CHECK ((length(nonce_sha256) = 32)),
+    CONSTRAINT ck_oauth_nonces_used_after_begun CHECK (((used_at IS NULL) OR (begun_at IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.oauth_nonces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.oauth_nonces OWNER TO secondbrain_owner;
+
+-- Name: TABLE oauth_nonces; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.oauth_nonces IS 'One-time OAuth nonces: issued, begun by one browser, used once or expired';
+
+-- Name: COLUMN oauth_nonces.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN oauth_nonces.nonce_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.nonce_sha256 IS 'SHA-256 of the nonce inside the state';
+
+-- Name: COLUMN oauth_nonces.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.user_id IS 'Who is connecting';
+
+-- Name: COLUMN oauth_nonces.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.connector_type IS 'What is being connected, such as github';
+
+-- Name: COLUMN oauth_nonces.browser_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.browser_sha256 IS 'SHA-256 of the binding cookie''s value';
+
+-- Name: COLUMN oauth_nonces.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.created_at IS 'When the row was written';
+
+-- Name: COLUMN oauth_nonces.begun_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.begun_at IS 'When a browser went on to the provider with it';
+
+-- Name: COLUMN oauth_nonces.used_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.used_at IS 'When the callback consumed it; never twice';
+
+-- Name: COLUMN oauth_nonces.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.oauth_nonces.expires_at IS 'When it stops counting, by the database''s clock';
+
+-- Name: oauth_nonces; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.oauth_nonces AS
+ SELECT t.slug AS tenant,
+    n.connector_type AS connector,
+        CASE
+            WHEN (n.used_at IS NOT NULL) THEN 'used'::text
+            WHEN (n.expires_at <= now()) THEN 'expired'::text
+            WHEN (n.begun_at IS NOT NULL) THEN 'begun'::text
+            ELSE 'issued'::text
+        END AS state,
+    n.created_at,
+    n.begun_at,
+    n.used_at,
+    n.expires_at
+   FROM (public.oauth_nonces n
+     JOIN public.tenants t ON ((t.id = n.tenant_id)))
+  ORDER BY n.created_at DESC;
+
+ALTER VIEW ops.oauth_nonces OWNER TO secondbrain_operator;
+
+-- Name: VIEW oauth_nonces; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.oauth_nonces IS 'Connection attempts: issued, begun, used, expired';
+
+-- Name: jobs; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.jobs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    priority smallint DEFAULT '0'::smallint NOT NULL,
+    run_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    max_attempts integer DEFAULT 10 NOT NULL,
+    lease bigint DEFAULT '0'::bigint NOT NULL,
+    worker_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_at timestamp with time zone,
+    progressed_at timestamp with time zone,
+    cancel_requested_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT ck_jobs_attempts_are_counted CHECK (((attempt >= 0) AND (max_attempts > 0))),
+    CONSTRAINT ck_jobs_finished_has_a_time CHECK (((state = ANY (ARRAY['succeeded'::text, 'dead'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT ck_jobs_running_has_a_worker CHECK (((state = 'running'::text) = (worker_id IS NOT NULL))),
+    CONSTRAINT ck_jobs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'dead'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.jobs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.jobs OWNER TO secondbrain_owner;
+
+-- Name: TABLE jobs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.jobs IS 'Work to be done, fenced by a lease number that only grows';
+
+-- Name: COLUMN jobs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN jobs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.tenant_id IS 'For whom the work is done';
+
+-- Name: COLUMN jobs.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.kind IS 'What to do, such as sync';
+
+-- Name: COLUMN jobs.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.args IS 'Ids of what to do it with';
+
+-- Name: COLUMN jobs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.state IS 'queued, running, succeeded, dead or cancelled';
+
+-- Name: COLUMN jobs.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.priority IS 'Higher goes first within a tenant';
+
+-- Name: COLUMN jobs.run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.run_at IS 'Not before this time';
+
+-- Name: COLUMN jobs.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.attempt IS 'Tries since progress was last made';
+
+-- Name: COLUMN jobs.max_attempts; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.max_attempts IS 'Tries without progress before it is dead';
+
+-- Name: COLUMN jobs.lease; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.lease IS 'Raised by every claim and release; fences off whoever held it before';
+
+-- Name: COLUMN jobs.worker_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.worker_id IS 'Who holds it while running';
+
+-- Name: COLUMN jobs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.created_at IS 'When the row was written';
+
+-- Name: COLUMN jobs.claimed_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.claimed_at IS 'When it was last claimed';
+
+-- Name: COLUMN jobs.progressed_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.progressed_at IS 'When its worker last wrote something that counts';
+
+-- Name: COLUMN jobs.cancel_requested_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.cancel_requested_at IS 'When somebody asked the running job to stop';
+
+-- Name: COLUMN jobs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended, in whichever way';
+
+-- Name: COLUMN jobs.last_error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.jobs.last_error IS 'Why the last try failed';
+
+-- Name: queue; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.queue AS
+ SELECT t.slug AS tenant,
+    j.kind,
+    count(*) FILTER (WHERE ((j.state = 'queued'::text) AND (j.run_at <= now()))) AS ready,
+    count(*) FILTER (WHERE ((j.state = 'queued'::text) AND (j.run_at > now()))) AS later,
+    count(*) FILTER (WHERE (j.state = 'running'::text)) AS running,
+    count(*) FILTER (WHERE (j.state = 'dead'::text)) AS dead,
+    (now() - min(j.run_at) FILTER (WHERE ((j.state = 'queued'::text) AND (j.run_at <= now())))) AS oldest_waits
+   FROM (public.jobs j
+     JOIN public.tenants t ON ((t.id = j.tenant_id)))
+  WHERE (j.state = ANY (ARRAY['queued'::text, 'running'::text, 'dead'::text]))
+  GROUP BY t.slug, j.kind
+  ORDER BY (count(*) FILTER (WHERE ((j.state = 'queued'::text) AND (j.run_at <= now())))) DESC, t.slug, j.kind;
+
+ALTER VIEW ops.queue OWNER TO secondbrain_operator;
+
+-- Name: VIEW queue; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.queue IS 'How much work waits for whom, and for how long';
+
+-- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sessions (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid NOT NULL,
+    user_agent text,
+    ip_address inet,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    end_reason text,
+    CONSTRAINT ck_sessions_ended_with_a_reason CHECK (((ended_at IS NULL) = (end_reason IS NULL)))
+);
+
+ALTER TABLE ONLY public.sessions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sessions OWNER TO secondbrain_owner;
+
+-- Name: TABLE sessions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sessions IS 'One sign-in on one device; decides on every request whether its tokens still count';
+
+-- Name: COLUMN sessions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sessions.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN sessions.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.user_id IS 'Who signed in';
+
+-- Name: COLUMN sessions.user_agent; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.user_agent IS 'What the browser said it was, shortened';
+
+-- Name: COLUMN sessions.ip_address; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.ip_address IS 'Where the sign-in came from';
+
+-- Name: COLUMN sessions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.created_at IS 'When the row was written';
+
+-- Name: COLUMN sessions.last_used_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.last_used_at IS 'Last seen, to about five minutes';
+
+-- Name: COLUMN sessions.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.expires_at IS 'When it ends unless refreshed';
+
+-- Name: COLUMN sessions.ended_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.ended_at IS 'When it was ended; its tokens are dead since';
+
+-- Name: COLUMN sessions.end_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected';
+
+-- Name: users; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.users (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    email text NOT NULL,
+    full_name text NOT NULL,
+    role text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_users_email_is_lower_case CHECK ((email = lower(email))),
+    CONSTRAINT ck_users_role_is_known CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
+);
+
+ALTER TABLE ONLY public.users FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.users OWNER TO secondbrain_owner;
+
+-- Name: TABLE users; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.users IS 'People who can sign in; an e-mail address is unique across the installation';
+
+-- Name: COLUMN users.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN users.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN users.email; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.email IS 'Sign-in name, lower case';
+
+-- Name: COLUMN users.full_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.full_name IS 'Name as the person writes it';
+
+-- Name: COLUMN users.role; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.role IS 'admin, member or viewer';
+
+-- Name: COLUMN users.password_hash; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.password_hash IS 'Argon2id in PHC string format';
+
+-- Name: COLUMN users.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.created_at IS 'When the row was written';
+
+-- Name: COLUMN users.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.updated_at IS 'When the account last changed';
+
+-- Name: COLUMN users.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.deactivated_at IS 'Since when this person may not sign in';
+
+-- Name: sessions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sessions AS
+ SELECT t.slug AS tenant,
+    u.email,
+    s.created_at,
+    s.last_used_at,
+    s.expires_at,
+    s.ended_at,
+    s.end_reason,
+    s.ip_address,
+    s.id
+   FROM ((public.sessions s
+     JOIN public.users u ON (((u.tenant_id = s.tenant_id) AND (u.id = s.user_id))))
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+  ORDER BY s.created_at DESC;
+
+ALTER VIEW ops.sessions OWNER TO secondbrain_operator;
+
+-- Name: VIEW sessions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sessions IS 'Who is signed in, since when, and how sessions ended';
+
+-- Name: workers; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.workers (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_term interval NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone
+);
+
+ALTER TABLE public.workers OWNER TO secondbrain_owner;
+
+-- Name: TABLE workers; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.workers IS 'Worker processes; one heartbeat each stands for all the jobs it holds';
+
+-- Name: COLUMN workers.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN workers.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.name IS 'Instance name of the process';
+
+-- Name: COLUMN workers.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.version IS 'Version of the product it runs';
+
+-- Name: COLUMN workers.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.started_at IS 'When the process registered';
+
+-- Name: COLUMN workers.lease_term; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.lease_term IS 'How long it may be silent before its jobs go to others';
+
+-- Name: COLUMN workers.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN workers.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.workers.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: stuck_jobs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.stuck_jobs AS
+ SELECT t.slug AS tenant,
+    j.kind,
+    j.state,
+    j.attempt,
+    j.max_attempts,
+    j.run_at,
+    j.last_error,
+    w.name AS worker,
+    (now() - w.heartbeat_at) AS worker_silent_for,
+    (now() - COALESCE(j.progressed_at, j.claimed_at)) AS no_progress_for,
+    j.id
+   FROM ((public.jobs j
+     JOIN public.tenants t ON ((t.id = j.tenant_id)))
+     LEFT JOIN public.workers w ON ((w.id = j.worker_id)))
+  WHERE ((j.state = 'dead'::text) OR ((j.state = 'queued'::text) AND (j.attempt > 0)) OR ((j.state = 'running'::text) AND ((w.heartbeat_at < (now() - '00:00:30'::interval)) OR (COALESCE(j.progressed_at, j.claimed_at) < (now() - '00:05:00'::interval)))))
+  ORDER BY j.created_at DESC;
+
+ALTER VIEW ops.stuck_jobs OWNER TO secondbrain_operator;
+
+-- Name: VIEW stuck_jobs; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.stuck_jobs IS 'What does not go on: dead, failing, or held by a silent worker; and why';
+
+-- Name: sync_errors; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_errors (
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    external_id text NOT NULL,
+    url text,
+    stage text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.sync_errors FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_errors OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_errors; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_errors IS 'Items a run could not take, each with its reason';
+
+-- Name: COLUMN sync_errors.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_errors.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.run_id IS 'Which run';
+
+-- Name: COLUMN sync_errors.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.external_id IS 'The item''s id at the provider';
+
+-- Name: COLUMN sync_errors.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.url IS 'Where a person finds the item';
+
+-- Name: COLUMN sync_errors.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.stage IS 'fetch, parse, embed or store';
+
+-- Name: COLUMN sync_errors.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.reason IS 'Why, for a person';
+
+-- Name: COLUMN sync_errors.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_errors.created_at IS 'When the row was written';
+
+-- Name: sync_runs; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_runs (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid NOT NULL,
+    connector_type text NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    state text DEFAULT 'queued'::text NOT NULL,
+    stage text DEFAULT 'connecting'::text NOT NULL,
+    seq bigint DEFAULT '1'::bigint NOT NULL,
+    note text,
+    total_count integer,
+    found_count integer DEFAULT 0 NOT NULL,
+    processed_count integer DEFAULT 0 NOT NULL,
+    stored_count integer DEFAULT 0 NOT NULL,
+    unchanged_count integer DEFAULT 0 NOT NULL,
+    failed_count integer DEFAULT 0 NOT NULL,
+    chunk_count integer DEFAULT 0 NOT NULL,
+    cursor jsonb,
+    error text,
+    resume_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> 'failed'::text) OR (error IS NOT NULL))),
+    CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
+    CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
+    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, with the checkpoint from which it goes on';
+
+-- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_runs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN sync_runs.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_id IS 'What is being synced';
+
+-- Name: COLUMN sync_runs.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_type IS 'github, gmail, slack, …';
+
+-- Name: COLUMN sync_runs.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.job_id IS 'The job that carries it out';
+
+-- Name: COLUMN sync_runs.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.requested_by IS 'The user who asked for it; none for a schedule';
+
+-- Name: COLUMN sync_runs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.state IS 'queued, running, waiting, or how it ended';
+
+-- Name: COLUMN sync_runs.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stage IS 'connecting, fetching, indexing or done';
+
+-- Name: COLUMN sync_runs.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.seq IS 'Raised by every change; the event id of streams';
+
+-- Name: COLUMN sync_runs.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.note IS 'What it is busy with, for a person';
+
+-- Name: COLUMN sync_runs.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.total_count IS 'Items in the whole run when the provider says so';
+
+-- Name: COLUMN sync_runs.found_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.found_count IS 'Items the provider has handed over';
+
+-- Name: COLUMN sync_runs.processed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.processed_count IS 'Items dealt with: stored, unchanged or failed';
+
+-- Name: COLUMN sync_runs.stored_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stored_count IS 'Items stored with chunks and vectors';
+
+-- Name: COLUMN sync_runs.unchanged_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.unchanged_count IS 'Items that were there already, the same';
+
+-- Name: COLUMN sync_runs.failed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.failed_count IS 'Items with a row in sync_errors';
+
+-- Name: COLUMN sync_runs.chunk_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
+
+-- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.cursor IS 'Where the provider goes on after the last stored page';
+
+-- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.error IS 'Why it failed, for a person';
+
+-- Name: COLUMN sync_runs.resume_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.resume_at IS 'While waiting: when it goes on';
+
+-- Name: COLUMN sync_runs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.created_at IS 'When the row was written';
+
+-- Name: COLUMN sync_runs.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.started_at IS 'When a worker first took it';
+
+-- Name: COLUMN sync_runs.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
+
+-- Name: COLUMN sync_runs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
+
+-- Name: sync_errors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_errors AS
+ SELECT t.slug AS tenant,
+    r.connector_type AS connector,
+    e.external_id,
+    e.stage,
+    e.reason,
+    e.url,
+    e.created_at
+   FROM ((public.sync_errors e
+     JOIN public.sync_runs r ON (((r.tenant_id = e.tenant_id) AND (r.id = e.run_id))))
+     JOIN public.tenants t ON ((t.id = e.tenant_id)))
+  ORDER BY e.created_at DESC;
+
+ALTER VIEW ops.sync_errors OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_errors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_errors IS 'Which items could not be taken, and why';
+
+-- Name: sync_runs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_runs AS
+ SELECT t.slug AS tenant,
+    r.connector_type AS connector,
+    r.state,
+    r.stage,
+    r.processed_count AS processed,
+    r.total_count AS total,
+    r.stored_count AS stored,
+    r.unchanged_count AS unchanged,
+    r.failed_count AS failed,
+    r.note,
+    r.error,
+    r.resume_at,
+    w.name AS worker,
+    (now() - r.updated_at) AS silent_for,
+    (COALESCE(r.finished_at, now()) - COALESCE(r.started_at, r.created_at)) AS took,
+    r.created_at,
+    r.id
+   FROM (((public.sync_runs r
+     JOIN public.tenants t ON ((t.id = r.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = r.job_id)))
+     LEFT JOIN public.workers w ON ((w.id = j.worker_id)))
+  ORDER BY (r.finished_at IS NOT NULL), r.created_at DESC;
+
+ALTER VIEW ops.sync_runs OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_runs; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_runs IS 'What is being synced and how far it is; unfinished runs first';
+
+-- Name: chunks; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.chunks (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    document_id uuid NOT NULL,
+    ordinal integer NOT NULL,
+    text text NOT NULL,
+    heading_path text[] DEFAULT '{}'::text[] NOT NULL,
+    start_offset integer NOT NULL,
+    end_offset integer NOT NULL,
+    search tsvector NOT NULL,
+    embedding public.halfvec NOT NULL,
+    embedding_model text NOT NULL,
+    CONSTRAINT ck_chunks_embedding_is_not_zero CHECK ((public.l2_norm(embedding) > (0)::double precision)),
+    CONSTRAINT ck_chunks_place_is_a_range CHECK (((start_offset >= 0) AND (end_offset > start_offset)))
+);
+
+ALTER TABLE ONLY public.chunks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chunks OWNER TO secondbrain_owner;
+
+-- Name: TABLE chunks; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.chunks IS 'Passages of documents: what search ranks and citations point to';
+
+-- Name: COLUMN chunks.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN chunks.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN chunks.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.document_id IS 'Which document it is part of';
+
+-- Name: COLUMN chunks.ordinal; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.ordinal IS 'Its place among the document''s chunks, from 0';
+
+-- Name: COLUMN chunks.text; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.text IS 'The passage, whole';
+
+-- Name: COLUMN chunks.heading_path; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.heading_path IS 'Headings above it, outermost first';
+
+-- Name: COLUMN chunks.start_offset; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.start_offset IS 'First character within the document''s content';
+
+-- Name: COLUMN chunks.end_offset; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.end_offset IS 'One past its last character';
+
+-- Name: COLUMN chunks.search; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.search IS 'Words of title (A), headings (B) and passage (D)';
+
+-- Name: COLUMN chunks.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.embedding IS 'Meaning as a unit vector of embedding_model';
+
+-- Name: COLUMN chunks.embedding_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunks.embedding_model IS 'Which model made the vector; only equals are compared';
+
+-- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.documents (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid,
+    external_id text NOT NULL,
+    source_type text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    file_name text NOT NULL,
+    mime_type text NOT NULL,
+    url text,
+    author text,
+    content text NOT NULL,
+    content_sha256 bytea NOT NULL,
+    byte_size integer NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    classification text DEFAULT 'work'::text NOT NULL,
+    source_created_at timestamp with time zone,
+    source_updated_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
+    CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
+    CONSTRAINT ck_documents_content_is_not_empty CHECK ((content <> ''::text))
+);
+
+ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.documents OWNER TO secondbrain_owner;
+
+-- Name: TABLE documents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.documents IS 'Everything known, as text with its origin; what search finds are its chunks';
+
+-- Name: COLUMN documents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN documents.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN documents.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.connector_id IS 'Where it came from; none for imports';
+
+-- Name: COLUMN documents.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.external_id IS 'Its id at the source, such as a path';
+
+-- Name: COLUMN documents.source_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_type IS 'github, file, email, …, as clients group it';
+
+-- Name: COLUMN documents.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.kind IS 'readme, doc, code, issue, pull_request, file, …';
+
+-- Name: COLUMN documents.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.title IS 'What people call it';
+
+-- Name: COLUMN documents.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.file_name IS 'Name with the ending that says its format';
+
+-- Name: COLUMN documents.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.mime_type IS 'Format found by the parser';
+
+-- Name: COLUMN documents.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.url IS 'Where a person opens the original';
+
+-- Name: COLUMN documents.author; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.author IS 'Who wrote it, as the source says';
+
+-- Name: COLUMN documents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content IS 'The whole text; Markdown where the format has structure';
+
+-- Name: COLUMN documents.content_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content_sha256 IS 'SHA-256 of what the source sent; the same means nothing to do';
+
+-- Name: COLUMN documents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.byte_size IS 'Bytes the source sent';
+
+-- Name: COLUMN documents.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.metadata IS 'Labels, path, repository, state and the like';
+
+-- Name: COLUMN documents.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification IS 'work, personal, spam or unknown';
+
+-- Name: COLUMN documents.source_created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_created_at IS 'When it was written at the source';
+
+-- Name: COLUMN documents.source_updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_updated_at IS 'When it last changed at the source';
+
+-- Name: COLUMN documents.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.created_at IS 'When the row was written';
+
+-- Name: COLUMN documents.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.updated_at IS 'When its content was last replaced';
+
+-- Name: COLUMN documents.deleted_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.deleted_at IS 'When it was deleted here; its chunks are gone, a sync will not bring it back';
+
+-- Name: tenants; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.tenants AS
+ SELECT t.slug AS tenant,
+    t.name,
+    t.plan,
+    t.deactivated_at,
+    ( SELECT count(*) AS count
+           FROM public.users u
+          WHERE (u.tenant_id = t.id)) AS users,
+    d.documents,
+    d.bytes,
+    ( SELECT count(*) AS count
+           FROM public.chunks c
+          WHERE (c.tenant_id = t.id)) AS chunks,
+    t.created_at,
+    t.id
+   FROM (public.tenants t
+     CROSS JOIN LATERAL ( SELECT count(*) AS documents,
+            COALESCE(sum(d_1.byte_size), (0)::bigint) AS bytes
+           FROM public.documents d_1
+          WHERE ((d_1.tenant_id = t.id) AND (d_1.deleted_at IS NULL))) d)
+  ORDER BY d.bytes DESC;
+
+ALTER VIEW ops.tenants OWNER TO secondbrain_operator;
+
+-- Name: VIEW tenants; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.tenants IS 'Who uses how much; the biggest first';
+
+-- Name: workers; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.workers AS
+ SELECT name,
+    version,
+    started_at,
+    (now() - heartbeat_at) AS silent_for,
+        CASE
+            WHEN (stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (heartbeat_at < (now() - '00:00:30'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state,
+    ( SELECT count(*) AS count
+           FROM public.jobs j
+          WHERE ((j.state = 'running'::text) AND (j.worker_id = w.id))) AS jobs,
+    id
+   FROM public.workers w
+  ORDER BY heartbeat_at DESC;
+
+ALTER VIEW ops.workers OWNER TO secondbrain_operator;
+
+-- Name: VIEW workers; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.workers IS 'Worker processes: which live, which fell silent, what they hold';
+
+-- Name: alembic_version; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+ALTER TABLE public.alembic_version OWNER TO secondbrain_owner;
+
+-- Name: TABLE alembic_version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.alembic_version IS 'Newest migration that was applied';
+
+-- Name: COLUMN alembic_version.version_num; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.alembic_version.version_num IS 'Its revision';
+
+-- Name: refresh_tokens; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.refresh_tokens (
+    tenant_id uuid NOT NULL,
+    token_sha256 bytea NOT NULL,
+    session_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    rotated_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.refresh_tokens FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.refresh_tokens OWNER TO secondbrain_owner;
+
+-- Name: TABLE refresh_tokens; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.refresh_tokens IS 'Refresh tokens as hashes; each is good for one rotation';
+
+-- Name: COLUMN refresh_tokens.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN refresh_tokens.token_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.token_sha256 IS 'SHA-256 of the token; the token itself is nowhere';
+
+-- Name: COLUMN refresh_tokens.session_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.session_id IS 'The family this token belongs to';
+
+-- Name: COLUMN refresh_tokens.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.created_at IS 'When the row was written';
+
+-- Name: COLUMN refresh_tokens.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.expires_at IS 'When it stops being accepted';
+
+-- Name: COLUMN refresh_tokens.rotated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.refresh_tokens.rotated_at IS 'When it was exchanged; seen again after that it is stolen';
+
+-- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+-- Name: chunks pk_chunks; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT pk_chunks PRIMARY KEY (tenant_id, id);
+
+-- Name: connectors pk_connectors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.connectors
+    ADD CONSTRAINT pk_connectors PRIMARY KEY (tenant_id, id);
+
+-- Name: credentials pk_credentials; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.credentials
+    ADD CONSTRAINT pk_credentials PRIMARY KEY (tenant_id, connector_id);
+
+-- Name: documents pk_documents; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
+
+-- Name: jobs pk_jobs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT pk_jobs PRIMARY KEY (id);
+
+-- Name: oauth_nonces pk_oauth_nonces; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.oauth_nonces
+    ADD CONSTRAINT pk_oauth_nonces PRIMARY KEY (tenant_id, nonce_sha256);
+
+-- Name: refresh_tokens pk_refresh_tokens; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT pk_refresh_tokens PRIMARY KEY (tenant_id, token_sha256);
+
+-- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id);
+
+-- Name: sync_errors pk_sync_errors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_errors
+    ADD CONSTRAINT pk_sync_errors PRIMARY KEY (tenant_id, run_id, external_id);
+
+-- Name: sync_runs pk_sync_runs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_runs
+    ADD CONSTRAINT pk_sync_runs PRIMARY KEY (tenant_id, id);
+
+-- Name: tenants pk_tenants; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenants
+    ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
+
+-- Name: users pk_users; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
+
+-- Name: workers pk_workers; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.workers
+    ADD CONSTRAINT pk_workers PRIMARY KEY (id);
+
+-- Name: connectors uq_connectors_type; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.connectors
+    ADD CONSTRAINT uq_connectors_type UNIQUE (tenant_id, type);
+
+-- Name: ix_chunks_search; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
+
+-- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
+
+-- Name: ix_jobs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_jobs_finished_at ON public.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+-- Name: ix_jobs_queued; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_jobs_queued ON public.jobs USING btree (tenant_id, priority DESC, run_at, id) WHERE (state = 'queued'::text);
+
+-- Name: ix_jobs_running; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_jobs_running ON public.jobs USING btree (tenant_id, worker_id) WHERE (state = 'running'::text);
+
+-- Name: ix_oauth_nonces_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_oauth_nonces_expires_at ON public.oauth_nonces USING btree (expires_at);
+
+-- Name: ix_refresh_tokens_session; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_refresh_tokens_session ON public.refresh_tokens USING btree (tenant_id, session_id);
+
+-- Name: ix_sessions_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
+
+-- Name: ix_sessions_user; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sessions_user ON public.sessions USING btree (tenant_id, user_id);
+
+-- Name: ix_sync_runs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_runs_finished_at ON public.sync_runs USING btree (finished_at);
+
+-- Name: ix_sync_runs_latest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, connector_id, created_at);
+
+-- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
+
+-- Name: uq_chunks_ordinal; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_chunks_ordinal ON public.chunks USING btree (tenant_id, document_id, ordinal);
+
+-- Name: uq_documents_external_id; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (tenant_id, connector_id, external_id) NULLS NOT DISTINCT;
+
+-- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_sync_runs_unfinished ON public.sync_runs USING btree (tenant_id, connector_id) WHERE (finished_at IS NULL);
+
+-- Name: uq_tenants_slug; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_tenants_slug ON public.tenants USING btree (slug);
+
+-- Name: uq_users_email; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_users_email ON public.users USING btree (email);
+
+-- Name: chunks fk_chunks_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT fk_chunks_document FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: chunks fk_chunks_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT fk_chunks_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: connectors fk_connectors_connected_by; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.connectors
+    ADD CONSTRAINT fk_connectors_connected_by FOREIGN KEY (tenant_id, connected_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (connected_by);
+
+-- Name: connectors fk_connectors_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.connectors
+    ADD CONSTRAINT fk_connectors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: credentials fk_credentials_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.credentials
+    ADD CONSTRAINT fk_credentials_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: credentials fk_credentials_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.credentials
+    ADD CONSTRAINT fk_credentials_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: documents fk_documents_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE SET NULL (connector_id);
+
+-- Name: documents fk_documents_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: jobs fk_jobs_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT fk_jobs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: oauth_nonces fk_oauth_nonces_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.oauth_nonces
+    ADD CONSTRAINT fk_oauth_nonces_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: oauth_nonces fk_oauth_nonces_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.oauth_nonces
+    ADD CONSTRAINT fk_oauth_nonces_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: refresh_tokens fk_refresh_tokens_session; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT fk_refresh_tokens_session FOREIGN KEY (tenant_id, session_id) REFERENCES public.sessions(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: refresh_tokens fk_refresh_tokens_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT fk_refresh_tokens_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT fk_sessions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sessions fk_sessions_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT fk_sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_errors fk_sync_errors_run; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_errors
+    ADD CONSTRAINT fk_sync_errors_run FOREIGN KEY (tenant_id, run_id) REFERENCES public.sync_runs(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_errors fk_sync_errors_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_errors
+    ADD CONSTRAINT fk_sync_errors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sync_runs fk_sync_runs_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_runs
+    ADD CONSTRAINT fk_sync_runs_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_runs fk_sync_runs_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_runs
+    ADD CONSTRAINT fk_sync_runs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: users fk_users_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
+
+-- Name: connectors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.connectors ENABLE ROW LEVEL SECURITY;
+
+-- Name: credentials; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
+
+-- Name: documents; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
+
+-- Name: jobs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
+
+-- Name: oauth_nonces; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.oauth_nonces ENABLE ROW LEVEL SECURITY;
+
+-- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: connectors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.connectors TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: credentials operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.credentials TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: documents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.documents TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: jobs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.jobs TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: oauth_nonces operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.oauth_nonces TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: refresh_tokens operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.refresh_tokens TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_errors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_runs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_runs TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: tenants operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.tenants TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: users operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: refresh_tokens; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
+
+-- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (true);
+
+-- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_errors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_errors ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_runs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
+
+-- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: connectors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.connectors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: credentials tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.credentials TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: documents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.documents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: jobs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.jobs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: oauth_nonces tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.oauth_nonces TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: refresh_tokens tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.refresh_tokens TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_errors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_runs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_runs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: tenants tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: users tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+
+-- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+-- Name: SCHEMA ops; Type: ACL; Schema: -; Owner: secondbrain_owner
+
+GRANT USAGE ON SCHEMA ops TO secondbrain_operator;
+GRANT USAGE ON SCHEMA ops TO secondbrain_readonly;
+
+-- Name: SCHEMA public; Type: ACL; Schema: -; Owner: pg_database_owner
+
+GRANT USAGE ON SCHEMA public TO secondbrain_app;
+GRANT USAGE ON SCHEMA public TO secondbrain_operator;
+GRANT USAGE ON SCHEMA public TO secondbrain_search;
+GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
+
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
+
+-- Name: TABLE connectors; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connectors TO secondbrain_app;
+GRANT SELECT ON TABLE public.connectors TO secondbrain_operator;
+
+-- Name: TABLE credentials; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.credentials TO secondbrain_app;
+
+-- Name: COLUMN credentials.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.credentials TO secondbrain_operator;
+
+-- Name: COLUMN credentials.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.credentials TO secondbrain_operator;
+
+-- Name: COLUMN credentials.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.credentials TO secondbrain_operator;
+
+-- Name: COLUMN credentials.updated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
+
+-- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
+GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
+
+-- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE oauth_nonces; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.oauth_nonces TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.oauth_nonces TO secondbrain_operator;
+
+-- Name: TABLE oauth_nonces; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.oauth_nonces TO secondbrain_readonly;
+
+-- Name: TABLE jobs; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.jobs TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(state) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(run_at) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.attempt; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(attempt) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.lease; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(lease) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.worker_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(worker_id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.claimed_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(claimed_at) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.progressed_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(progressed_at) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.last_error; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_error) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: TABLE queue; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.queue TO secondbrain_readonly;
+
+-- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.sessions TO secondbrain_operator;
+
+-- Name: TABLE users; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO secondbrain_app;
+GRANT SELECT ON TABLE public.users TO secondbrain_operator;
+
+-- Name: TABLE sessions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sessions TO secondbrain_readonly;
+
+-- Name: TABLE workers; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workers TO secondbrain_operator;
+
+-- Name: TABLE stuck_jobs; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.stuck_jobs TO secondbrain_readonly;
+
+-- Name: TABLE sync_errors; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_errors TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.sync_errors TO secondbrain_operator;
+
+-- Name: TABLE sync_runs; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sync_runs TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
+
+-- Name: TABLE sync_errors; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_errors TO secondbrain_readonly;
+
+-- Name: TABLE sync_runs; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_runs TO secondbrain_readonly;
+
+-- Name: TABLE chunks; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunks TO secondbrain_app;
+GRANT SELECT ON TABLE public.chunks TO secondbrain_search;
+
+-- Name: COLUMN chunks.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.chunks TO secondbrain_operator;
+
+-- Name: COLUMN chunks.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.chunks TO secondbrain_operator;
+
+-- Name: COLUMN chunks.document_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(document_id) ON TABLE public.chunks TO secondbrain_operator;
+
+-- Name: COLUMN chunks.embedding_model; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(embedding_model) ON TABLE public.chunks TO secondbrain_operator;
+
+-- Name: TABLE documents; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO secondbrain_app;
+
+-- Name: COLUMN documents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.source_type; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(source_type) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.deleted_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
+
+-- Name: TABLE workers; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.workers TO secondbrain_readonly;
+
+-- Name: TABLE alembic_version; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT ON TABLE public.alembic_version TO secondbrain_app;
+
+-- Name: TABLE refresh_tokens; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO secondbrain_app;
+GRANT DELETE ON TABLE public.refresh_tokens TO secondbrain_operator;
+
+-- Name: COLUMN refresh_tokens.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.refresh_tokens TO secondbrain_operator;
+
+-- Name: COLUMN refresh_tokens.session_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(session_id) ON TABLE public.refresh_tokens TO secondbrain_operator;
+
+-- Name: COLUMN refresh_tokens.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
+
+-- Name: COLUMN refresh_tokens.rotated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(rotated_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
