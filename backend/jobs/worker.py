@@ -35,18 +35,20 @@ _RETRY_SECONDS = 1.0
 class Handler(Protocol):
     """Carries out jobs of one kind."""
 
-    def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
+    def run(self, claim: Claim, should_stop: Callable[[], bool], /) -> None:
         """Does the work and ends the job (`complete`, `postpone`, …) in the transaction that ends the work.
 
         Looks at `should_stop` between steps, and then gives the job back. Whatever it raises fails this try.
         """
         ...
 
-    def on_given_up(self, session: Session, tenant_id: UUID, args: Mapping[str, object], reason: str) -> None:
+    def on_given_up(
+        self, session: Session, tenant_id: UUID, args: Mapping[str, object], reason: str, /
+    ) -> None:
         """Writes down that the job will not be tried again, in the transaction that ends it."""
         ...
 
-    def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
+    def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object], /) -> None:
         """Writes down that the job was cancelled while no worker had it, in the transaction that ends it."""
         ...
 

@@ -24,8 +24,8 @@ _MARKS = re.compile(
 _TERMINATED = re.compile(r"[.!?…。！？｡؟۔।॥։።፧][\"'”’»)\]]*\s*\Z")
 _ABBREVIATED = re.compile(r"\b(?:approx|incl|excl|max|min|fig|dept|tel|ext|ca|vs)\.\s*\Z", re.IGNORECASE)
 #: Lines of code carry these far more often than prose does.
-_CODE_CHARACTERS: Final = frozenset("{}();=<>[]\\$|&^~`_/")
-_MAX_CODE_SHARE: Final = 0.12
+_CODE_MARK = re.compile(r"\w\(|[{}\[\]=<>\\^~`]|;$")
+_MAX_CODE_SHARE: Final = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def split_sentences(passage: str) -> list[Sentence]:
         if block.columns is not None:
             sentences.append(_row(passage, block))
         else:
-            sentences += _prose(passage, block)
-    return [sentence for sentence in sentences if sentence.text and not _is_code(sentence.text)]
+            sentences += (sentence for sentence in _prose(passage, block) if not _is_code(sentence.text))
+    return [sentence for sentence in sentences if sentence.text]
 
 
 def _blocks(passage: str) -> Iterator[_Block]:
@@ -189,4 +189,4 @@ def _titles(headings: list[tuple[int, str]]) -> list[str]:
 
 
 def _is_code(text: str) -> bool:
-    return sum(character in _CODE_CHARACTERS for character in text) > _MAX_CODE_SHARE * len(text)
+    return len(_CODE_MARK.findall(text)) > _MAX_CODE_SHARE * len(text)

@@ -1,5 +1,8 @@
 """Passwords: what is accepted, how it is stored, and that checking takes the same time for nobody's account."""
 
+import secrets
+from contextlib import suppress
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
@@ -47,16 +50,24 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         # Compared with when there is no such account, so that the answer takes as long.
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
         """A PHC string with a fresh salt."""
         return self._hasher.hash(password)
 
     def matches(self, password_hash: str | None, password: str) -> bool:
-        """Whether `password` made the hash; with None it takes the usual time and says no."""
+        """Whether `password` made the hash; without a hash, or with no real one, it takes as long and says no."""
+        if password_hash is None:
+            return self._refuse(password)
         try:
-            verified = self._hasher.verify(password_hash or self._nobody, password)
-        except (VerificationError, InvalidHashError):
+            return self._hasher.verify(password_hash, password)
+        except InvalidHashError:
+            return self._refuse(password)
+        except VerificationError:
             return False
-        return verified and password_hash is not None
+
+    def _refuse(self, password: str) -> bool:
+        with suppress(VerificationError):
+            self._hasher.verify(self._nobody, password)
+        return False

@@ -138,3 +138,7 @@ def downgrade() -> None:
     op.execute("DROP TABLE sessions")
     op.execute("DROP TABLE users")
     op.execute("DROP TABLE tenants")
+    op.execute("COMMENT ON COLUMN alembic_version.version_num IS NULL")
+    op.execute("COMMENT ON TABLE alembic_version IS NULL")
+    op.execute("REVOKE SELECT ON alembic_version FROM secondbrain_app")
+    op.execute("REVOKE USAGE ON SCHEMA public FROM secondbrain_app, secondbrain_operator, secondbrain_search")

@@ -1,7 +1,9 @@
 """Reading documents: every format keeps its words and structure, and failure is always said."""
 
+import io
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -306,6 +308,26 @@ def test_parse_gives_text_or_a_reason_for_any_bytes(data: bytes, name: str) -> N
     document.text.encode()
 
 
+def test_parse_keeps_the_words_when_the_library_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    import kreuzberg
+
+    class PanicException(BaseException):
+        """As crashes in compiled code arrive."""
+
+    extract = kreuzberg.extract_bytes_sync
+
+    def crash_unless_plain(
+        data: bytes, mime_type: str, config: kreuzberg.ExtractionConfig
+    ) -> kreuzberg.ExtractionResult:
+        if config.output_format != "plain":
+            raise PanicException
+        return extract(data, mime_type, config)
+
+    monkeypatch.setattr(kreuzberg, "extract_bytes_sync", crash_unless_plain)
+
+    assert "Bags may weigh 23 kg each." in parse(PDF, file_name="a.pdf", mime_type=None).text
+
+
 def test_importing_the_parser_does_not_load_the_library() -> None:
     script = "import sys, backend.documents.parsing.parser; sys.exit('kreuzberg' in sys.modules)"
 
@@ -313,8 +335,5 @@ def test_importing_the_parser_does_not_load_the_library() -> None:
 
 
 def _member(archive: bytes, name: str) -> bytes:
-    import io
-    import zipfile
-
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         return source.read(name)

@@ -115,6 +115,41 @@ def test_compose_reads_table_rows_with_their_columns() -> None:
     assert_cited(answer, SOURCES)
 
 
+def test_compose_does_not_invent_column_names() -> None:
+    # A passage may begin amid a table: its first row is a row.
+    passage = source("| Medicines | Allowed | Hand only |\n| Vaping devices | Forbidden | Hand only |\n")
+
+    answer = compose("Are vaping devices allowed or forbidden?", [passage])
+
+    assert "Vaping devices; Forbidden; Hand only [Source 1]" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        (
+            "It weighs 5 kg. without the handle. Next one.",
+            ["It weighs 5 kg. without the handle.", "Next one."],
+        ),
+        ("Best airline (2022, 2023) in Asia. Yes.", ["Best airline (2022, 2023) in Asia.", "Yes."]),
+        (
+            "See Fig. 2, e.g. at 3.14 p.m. in the U.S. office.",
+            ["See Fig. 2, e.g. at 3.14 p.m. in the U.S. office."],
+        ),
+        ("“Stop!” he said. (It works.)", ["“Stop!” he said.", "(It works.)"]),
+        ("本当ですか？はい！", ["本当ですか？", "はい！"]),
+        ("wrapped\nover lines. End", ["wrapped over lines.", "End"]),
+        ("1. First step\n2. Second step\n   goes on", ["First step", "Second step goes on"]),
+        ("> quoted\n> on", ["quoted on"]),
+        ("snake_case and 2 * 3 * 4 stay", ["snake_case and 2 * 3 * 4 stay"]),
+        ("Title\n=====\ntext **bold**: end", ["Title", "text bold: end"]),
+        ("end of code()\n```\nafter it", ["after it"]),
+    ],
+)
+def test_split_sentences_cuts_where_a_reader_would(text: str, sentences: list[str]) -> None:
+    assert [sentence.text for sentence in split_sentences(text)] == sentences
+
+
 @pytest.mark.parametrize(
     "question", ["What is the capital of France?", "Wie funktioniert Photosynthese?", "???", "", "how do I"]
 )

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.chunking import chunk
@@ -29,7 +30,7 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder) -> NewDoc
         EmbeddingFailed: the model does not answer; nothing is stored with a missing vector.
     """
     parsed = parse(item.body, file_name=item.file_name, mime_type=item.mime_type)
-    title = (item.title or parsed.title or item.file_name).replace("\x00", "")
+    title = _storable(item.title or parsed.title or item.file_name)
     passages = chunk(parsed.text, is_markdown=parsed.is_markdown)
     # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
     vectors = embedder.embed([_in_context(title, p.heading_path, p.text) for p in passages])
@@ -40,12 +41,12 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder) -> NewDoc
         title=title,
         file_name=item.file_name,
         mime_type=parsed.mime_type,
-        url=item.url,
-        author=item.author,
+        url=_storable(item.url),
+        author=_storable(item.author),
         content=parsed.text,
         content_sha256=fingerprint(item),
         byte_size=len(item.body),
-        metadata={**parsed.metadata, **item.metadata},
+        metadata=_storable({**parsed.metadata, **item.metadata}),
         source_created_at=item.created_at,
         source_updated_at=item.updated_at,
         embedding_model=embedder.model,
@@ -61,6 +62,19 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder) -> NewDoc
             for passage, vector in zip(passages, vectors, strict=True)
         ],
     )
+
+
+def _storable(value: Any) -> Any:
+    """`value` without NUL characters, which Postgres keeps in no text, at any depth."""
+    match value:
+        case str():
+            return value.replace("\x00", "")
+        case Mapping():
+            return {_storable(k): _storable(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_storable(v) for v in value]
+        case _:
+            return value
 
 
 def _in_context(title: str, heading_path: Sequence[str], text: str) -> str:

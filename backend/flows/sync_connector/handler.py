@@ -21,10 +21,9 @@ from backend.connectors.providers.contract import (
 )
 from backend.connectors.repository import ConnectorRepository, CredentialRepository
 from backend.db.transaction import Database, Session
-from backend.documents.parsing.failures import ParseFailed
 from backend.documents.repository import DocumentRepository, NewDocument
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
-from backend.errors import NotFound
+from backend.errors import NotFound, StateError, Unavailable
 from backend.flows.ingest_document.flow import fingerprint, prepare
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
@@ -171,8 +170,14 @@ class SyncHandler:
                 self._note(claim, run_id, item)
             try:
                 prepared[item.external_id] = prepare(item, source_type=connector.type, embedder=self.embedder)
-            except ParseFailed as error:
+            except Unavailable:
+                raise
+            except StateError as error:
                 failures.append(Failure(item.external_id, item.url, "parse", error.message))
+            except Exception as error:  # noqa: BLE001 - one item that breaks a parser must not stop all others
+                _log.exception("item failed", item=item.external_id)
+                reason = f"Internal error ({type(error).__name__})."
+                failures.append(Failure(item.external_id, item.url, "parse", reason))
         return list(prepared.values()), len(page.items) - len(hashes.keys() - unchanged), failures
 
     def _note(self, claim: Claim, run_id: UUID, item: SourceItem) -> None:

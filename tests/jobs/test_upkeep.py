@@ -1,0 +1,67 @@
+"""What workers look after besides their own jobs."""
+
+import threading
+from datetime import timedelta
+
+from backend.db.transaction import Session
+from backend.jobs.repository import JobRepository
+from backend.jobs.upkeep import Chore
+from tests.jobs.handlers import SECONDS, MakeWorker, Steered
+from tests.jobs.queue import KIND, Queue
+
+NEVER = timedelta(hours=1)
+
+
+def test_worker_takes_back_what_it_holds_without_knowing(
+    queue: Queue, make_worker: MakeWorker, handler: Steered
+) -> None:
+    make_worker(lease=timedelta(seconds=0.6), idle_poll=NEVER)
+    (worker_id,) = worker_ids(queue)
+    # As when the connection breaks between the commit of a claim and the answer.
+    with queue.db.transaction(queue.tenant_id) as session:
+        job_id = JobRepository(session).enqueue(queue.tenant_id, KIND, {})
+        session.connection().exec_driver_sql(
+            f"UPDATE jobs SET state = 'running', lease = 1, attempt = 1, claimed_at = now(), worker_id = '{worker_id}'"
+        )
+    claim, outcome = handler.next_ended()
+    assert (claim.id, claim.lease, outcome) == (job_id, 3, "completed")
+
+
+def test_worker_does_chores_again_soon_while_they_find_something(
+    queue: Queue, make_worker: MakeWorker, handler: Steered
+) -> None:
+    found = [3, 2, 0]
+    done = threading.Event()
+
+    def sweep(session: Session) -> int:
+        count = found.pop(0)
+        if not found:
+            done.set()
+        return count
+
+    def fail(session: Session) -> int:
+        raise RuntimeError
+
+    chores = (Chore("broken", timedelta(0), fail), Chore("sweep", NEVER, sweep))
+    worker = make_worker(lease=timedelta(seconds=0.6), chores=chores)
+    assert done.wait(SECONDS)
+    assert worker.is_connected
+
+
+def test_chore_that_takes_long_does_not_hold_up_the_heartbeat(
+    queue: Queue, make_worker: MakeWorker, handler: Steered
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def dawdle(session: Session) -> int:
+        entered.set()
+        leave.wait(SECONDS)
+        return 0
+
+    worker = make_worker(lease=timedelta(seconds=0.6), chores=(Chore("slow", NEVER, dawdle),))
+    assert entered.wait(SECONDS)
+    queue.sql("SELECT pg_sleep(1.5)")
+    assert worker.is_connected
+    queue.enqueue()
+    assert handler.next_ended()[1] == "completed"
+    leave.set()
