@@ -48,15 +48,13 @@ def provision(connection: psycopg.Connection[Any]) -> None:
         raise DatabaseUnsuitable(f"PostgreSQL 18 or newer is needed; this server is {version // 10000}.")
     connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
     try:
+        _make_extension(connection)
         _make_roles(connection)
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseUnsuitable(
             f"The login {connection.info.user!r} may not prepare the database ({error.diag.message_primary}). "
             "Run `secondbrain migrate` once with DATABASE_OWNER_URL naming an administrator."
         ) from error
-    except psycopg.errors.FeatureNotSupported as error:
-        raise DatabaseUnsuitable("The extension pgvector is not installed on this server.") from error
     finally:
         if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
@@ -69,16 +67,29 @@ def provision(connection: psycopg.Connection[Any]) -> None:
             f"Row level security does not bind {', '.join(name for (name,) in unbound)}; run ALTER ROLE … NOSUPERUSER"
             " NOBYPASSRLS, and let an administrator have another name."
         )
+
+
+def _make_extension(connection: psycopg.Connection[Any]) -> None:
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnsuitable(
+            f"The login {connection.info.user!r} may not make the extension pgvector in the database"
+            f" {connection.info.dbname!r}. Let an administrator run CREATE EXTENSION vector there once, or"
+            " `secondbrain migrate` with DATABASE_OWNER_URL naming an administrator."
+        ) from error
+    except psycopg.errors.FeatureNotSupported as error:
+        raise DatabaseUnsuitable("The extension pgvector is not installed on this server.") from error
     row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     found = tuple(int(part) for part in row[0].split(".")) if row else ()
     if found < MIN_PGVECTOR:
         raise DatabaseUnsuitable(
-            f"pgvector {'.'.join(map(str, MIN_PGVECTOR))} or newer is needed; this server has {row and row[0]}."
+            f"pgvector {'.'.join(map(str, MIN_PGVECTOR))} or newer is needed; this database has {row and row[0]}."
         )
 
 
 # The lock is this database's; roles are the whole server's, and another installation may be making them.
-@stamina.retry(on=_RACES, attempts=5, wait_initial=0.05, wait_max=0.5)
+#@stamina.retry(on=_RACES, attempts=5, wait_initial=0.05, wait_max=0.5)
 def _make_roles(connection: psycopg.Connection[Any]) -> None:
     existing = {
         name

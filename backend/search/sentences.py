@@ -14,7 +14,7 @@ _RULE = re.compile(r"^\s{0,3}(?:[-*_=]\s*){3,}$")
 _TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
 _TABLE_RULE = re.compile(r"^[\s|:+]*-[\s|:+-]*$")
 _ITEM = re.compile(r"^\s*(?:>\s?)*\s*(?:[-*+•‣◦–]|\d{1,3}[.)])\s+(?=\S)")
-_QUOTE = re.compile(r"^\s*(?:>\s?)+")
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 #: What a reader of the finished answer must not see: emphasis, code marks, link targets, tags, escapes.
 _MARKS = re.compile(
     r"(?P<emphasis>\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|~~|`+)"

@@ -46,8 +46,8 @@ def make_xlsx(rows: Sequence[Sequence[object]], *, sheet: str = "Budget") -> byt
     return _saved(workbook)
 
 
-def make_pdf(lines: Sequence[str], *, trailer: bytes = b"") -> bytes:
-    """A PDF of one page; `trailer` is added to its trailer dictionary."""
+def make_pdf(lines: Sequence[str], *, info: bytes = b"", trailer: bytes = b"") -> bytes:
+    """A PDF of one page; `info` says what it is, `trailer` is added to its trailer dictionary."""
     shown = b"".join(b"(" + line.encode("latin-1") + b") Tj T*\n" for line in lines)
     content = b"BT /F1 12 Tf 72 720 Td 16 TL\n" + shown + b"ET"
     objects = (
@@ -57,13 +57,14 @@ def make_pdf(lines: Sequence[str], *, trailer: bytes = b"") -> bytes:
         b"/Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< %s >>" % info,
     )
     body, offsets = b"%PDF-1.4\n", []
     for number, item in enumerate(objects, start=1):
         offsets.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, item)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return body + b"xref\n0 6\n0000000000 65535 f \n%strailer\n<< /Size 6 /Root 1 0 R %s >>\n" % (
+    return body + b"xref\n0 7\n0000000000 65535 f \n%strailer\n<< /Size 7 /Root 1 0 R /Info 6 0 R %s >>\n" % (
         table,
         trailer,
     ) + b"startxref\n%d\n%%%%EOF\n" % len(body)

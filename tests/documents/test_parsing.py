@@ -210,6 +210,16 @@ def test_parse_reads_text_of_any_encoding(text: str, encoding: str) -> None:
     assert parse(text.encode(encoding), file_name="a.txt", mime_type=None).text == text
 
 
+def test_parse_keeps_what_the_file_says_about_itself() -> None:
+    labelled = samples.make_pdf(["Bags."], info=rb"/Title (Bag\000 rules) /Author (Ann\007 Lee)")
+
+    document = parse(labelled, file_name="a.pdf", mime_type=None)
+
+    assert document.title == "Bag rules"
+    assert document.metadata["authors"] == "Ann Lee"
+    assert document.metadata["page_count"] == "1"
+
+
 def test_parse_html_reads_its_declared_encoding() -> None:
     page = '<html><meta charset="iso-8859-2"><p>Příliš žluťoučký kůň</p></html>'.encode("iso-8859-2")
 

@@ -74,7 +74,9 @@ class Steered:
         finally:
             self._ended.put((claim, outcome))
 
-    def on_given_up(self, session: Session, tenant_id: UUID, _args: Mapping[str, object], reason: str) -> None:
+    def on_given_up(
+        self, session: Session, tenant_id: UUID, _args: Mapping[str, object], reason: str
+    ) -> None:
         self._write_effect(session, tenant_id, f"given up: {reason}")
 
     def on_cancelled(self, session: Session, tenant_id: UUID, _args: Mapping[str, object]) -> None:

@@ -1,7 +1,6 @@
 """The queue as tests use it: every call is a transaction of its own that commits."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,10 +26,7 @@ class Queue:
     def __init__(self, database: TestDatabase) -> None:
         self.db: Database = database.db
         self.database = database
-        self._stack = ExitStack()
-        self._admin: psycopg.Connection[DictRow] = self._stack.enter_context(
-            psycopg.connect(database.admin_url, autocommit=True, row_factory=dict_row)
-        )
+        self._admin = self._connect()
         self.tenant_id = database.make_tenant().tenant_id
 
     def __enter__(self) -> Self:
@@ -39,7 +35,7 @@ class Queue:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._admin.close()
 
     def clear(self) -> None:
         """Forgets every job and worker."""
@@ -47,8 +43,18 @@ class Queue:
 
     def sql(self, statement: str, *values: object) -> list[DictRow]:
         """Runs SQL as the administrator."""
-        cursor = self._admin.execute(statement.encode(), values or None)
+        try:
+            cursor = self._admin.execute(statement.encode(), values or None)
+        except psycopg.OperationalError:
+            if not self._admin.closed:
+                raise
+            # The server was away meanwhile.
+            self._admin = self._connect()
+            cursor = self._admin.execute(statement.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
+
+    def _connect(self) -> psycopg.Connection[DictRow]:
+        return psycopg.connect(self.database.admin_url, autocommit=True, row_factory=dict_row)
 
     def make_tenant(self) -> UUID:
         return self.database.make_tenant().tenant_id
@@ -137,8 +143,8 @@ class Queue:
         self.sql("UPDATE workers SET heartbeat_at = heartbeat_at - interval '1 day' WHERE id = %s", worker_id)
 
     def make_due(self, job_id: UUID) -> None:
-        """As if the time that the job waits for had come."""
-        self.sql("UPDATE jobs SET run_at = now() WHERE id = %s", job_id)
+        """As if the time that the job waits for had come, if it waits."""
+        self.sql("UPDATE jobs SET run_at = now() WHERE id = %s AND state = 'queued'", job_id)
 
     def row(self, job_id: UUID) -> DictRow:
         """The job as it is, with `now` and `waits_for` (run_at seen from now)."""
@@ -154,3 +160,18 @@ class Queue:
         """How many jobs are in which state."""
         rows = self.sql("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
         return {row["state"]: row["jobs"] for row in rows}
+
+    def living_workers(self) -> set[UUID]:
+        """Those that have not said goodbye."""
+        return {row["id"] for row in self.sql("SELECT id FROM workers WHERE stopped_at IS NULL")}
+
+    def is_at_rest(self) -> bool:
+        """Whether nobody has asked the database anything for a moment: every worker waits."""
+        return not self.sql(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend' AND state_change > clock_timestamp() - interval '0.2 s'"
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        """Lets real time pass where that is what the test is about."""
+        self.sql("SELECT pg_sleep(%s)", seconds)

@@ -16,7 +16,7 @@ def test_worker_takes_back_what_it_holds_without_knowing(
     queue: Queue, make_worker: MakeWorker, handler: Steered
 ) -> None:
     make_worker(lease=timedelta(seconds=0.6), idle_poll=NEVER)
-    (worker_id,) = worker_ids(queue)
+    (worker_id,) = queue.living_workers()
     # As when the connection breaks between the commit of a claim and the answer.
     with queue.db.transaction(queue.tenant_id) as session:
         job_id = JobRepository(session).enqueue(queue.tenant_id, KIND, {})
@@ -60,7 +60,7 @@ def test_chore_that_takes_long_does_not_hold_up_the_heartbeat(
 
     worker = make_worker(lease=timedelta(seconds=0.6), chores=(Chore("slow", NEVER, dawdle),))
     assert entered.wait(SECONDS)
-    queue.sql("SELECT pg_sleep(1.5)")
+    queue.pass_time(1.5)
     assert worker.is_connected
     queue.enqueue()
     assert handler.next_ended()[1] == "completed"

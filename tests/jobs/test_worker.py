@@ -2,7 +2,6 @@
 
 import time
 from datetime import timedelta
-from uuid import UUID
 
 from backend.jobs.claim import LeaseLost
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered, eventually
@@ -17,8 +16,7 @@ def test_worker_runs_a_job_on_a_hint_long_before_the_poll(
 ) -> None:
     make_worker(idle_poll=NEVER, threads=2)
     for _ in range(3):
-        # Both threads have found nothing and wait.
-        eventually(lambda: not queue.sql("SELECT 1 FROM pg_locks WHERE locktype = 'tuple'"))
+        eventually(queue.is_at_rest)
         job_id = queue.enqueue()
         claim, outcome = handler.next_ended()
         assert (claim.id, outcome) == (job_id, "completed")
@@ -39,12 +37,12 @@ def test_stop_gives_jobs_back_at_once(queue: Queue, make_worker: MakeWorker, han
     job_id = queue.enqueue()
     handler.next_started()
     began = time.monotonic()
-    worker.stop()
-    # Neither the idle threads' poll nor the lease was waited for.
-    assert time.monotonic() - began < SECONDS
+    worker.stop(timeout=SECONDS)
+    # Neither the lease nor the poll of the idle threads was waited for.
+    assert time.monotonic() - began < SECONDS / 2
     assert queue.row(job_id)["state"] == "queued"
     assert queue.row(job_id)["attempt"] == 0
-    assert worker_ids(queue) == set()
+    assert queue.living_workers() == set()
 
 
 def test_stop_takes_jobs_from_a_handler_that_does_not_listen(
@@ -77,7 +75,7 @@ def test_worker_fails_a_job_whose_handler_raises_and_lives_on(
         handler.next_ended()
     fine = queue.enqueue()
     assert handler.next_ended()[0].id == fine
-    for job_id, error in failed.items():
+    for job_id in failed:
         assert (queue.row(job_id)["state"], queue.row(job_id)["attempt"]) == ("queued", 1)
     assert {queue.row(job_id)["last_error"] for job_id in failed} == set(failed.values())
 

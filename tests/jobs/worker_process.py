@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
+
 from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
@@ -48,6 +50,7 @@ def say(line: str) -> None:
 
 
 def main(url: str, lease_seconds: str) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     db = Database(create_engine(url, pool_size=5, application_name="worker process"), Notifier(url))
     worker = Worker(
         db,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
@@ -132,9 +132,8 @@ def _finished(document: ParsedDocument) -> ParsedDocument:
         # A title stands near the top; there is no need to read a whole book for it.
         title = next((heading.path[-1] for heading in find_headings(text[:20_000])), None)
     title = " ".join(clean_text(title or "").split())[:MAX_TITLE_CHARACTERS] or None
-    return ParsedDocument(
-        text, document.mime_type, title, document.is_markdown, document.language, document.metadata
-    )
+    metadata = {name: clean_text(value) for name, value in document.metadata.items()}
+    return replace(document, text=text, title=title, metadata=metadata)
 
 
 def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int) -> ParsedDocument:
@@ -207,5 +206,6 @@ def _parse_mail(data: bytes, timeout_seconds: int) -> ParsedDocument:
     if not (body.strip() or mail.subject):
         raise EmptyDocument()
     metadata = {"attachments": ", ".join(mail.attachments)} if mail.attachments else {}
+    # Two spaces keep the lines apart in Markdown.
     head = mail.head.replace("\n", "  \n") if mail.is_html else mail.head
     return ParsedDocument(f"{head}\n\n{body}", _MAIL, mail.subject or None, mail.is_html, None, metadata)
