@@ -5,6 +5,7 @@ because instances are multiplied by starting more of them (SO_REUSEPORT), not in
 """
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -57,13 +58,20 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         instance = instance_name(settings)
         configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
         require_current(settings.database_url.get_secret_value())
-        self._services = wire(settings)
+        self._services = wire(settings, run_blocking=_in_a_thread)
         self._services.listener.start()
         return create_app(self._services)
 
     def _close(self) -> None:
         if self._services is not None:
             self._services.close()
+
+
+def _in_a_thread(work: Callable[[], Any]) -> Any:
+    """What `work()` returns or raises, computed beside the event loop."""
+    from gevent import get_hub
+
+    return get_hub().threadpool.apply(work)
 
 
 def serve(settings: Settings) -> None:

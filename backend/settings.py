@@ -8,7 +8,7 @@ import base64
 import binascii
 import secrets
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     To rotate, put a new one in front, restart, and drop the old one once everything is re-sealed."""
 
     public_url: str = Field("http://localhost:5003", alias="PUBLIC_URL")
-    """Origin under which browsers reach the API; providers redirect back to it."""
+    """Origin under which browsers reach the API; providers redirect back to it. Follows PORT unless it is set."""
 
     frontend_url: str = Field("http://localhost:3000", alias="FRONTEND_URL")
     """Origin of the web client; OAuth callbacks end there."""
@@ -126,6 +126,13 @@ class Settings(BaseSettings):
 
     log_format: str = Field("json", alias="LOG_FORMAT", pattern="^(json|console)$")
     """`json` for machines, `console` for people."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _public_url_follows_port(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("PUBLIC_URL"):
+            return {**values, "PUBLIC_URL": f"http://localhost:{values.get('PORT') or 5003}"}
+        return values
 
     @field_validator("secret_keys", mode="before")
     @classmethod

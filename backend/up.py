@@ -22,6 +22,7 @@ from backend.supervisor import Supervisor
 INSTANCES = 3
 #: An instance's own port is this far above the shared one: 5003 is shared, 5011 to 5013 are their own.
 _OWN_PORTS_ABOVE = 8
+_WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
             _introduce(supervisor, settings, plan, time.monotonic() - started)
             if after_ready is not None:
                 after_ready(settings, supervisor)
-            supervisor.run()
+            _watch(supervisor, server)
         except KeyboardInterrupt:
             pass
         except StateError as error:
@@ -82,9 +83,24 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
     return 0
 
 
+def _watch(supervisor: Supervisor, server: EmbeddedPostgres | None) -> None:
+    """Until a signal comes; the bundled server is started again when it dies, like every other process."""
+    if server is None:
+        supervisor.run()
+        return
+    while True:
+        time.sleep(_WATCH_SECONDS)
+        if not server.is_running():
+            supervisor.say("The bundled Postgres is gone; starting it again")
+            # By this thread: the kernel ends the server together with the thread that started it.
+            server.start(bound_to_parent=True)
+
+
 def _check_ports(plan: Plan) -> None:
     for port in (plan.settings.port, *plan.instance_ports):
-        require_free_port(plan.settings.host, port, f"PORT=… (now {plan.settings.port}; the others follow it)")
+        require_free_port(
+            plan.settings.host, port, f"PORT=… (now {plan.settings.port}; the others follow it)"
+        )
 
 
 def _reset(settings: Settings, server: EmbeddedPostgres) -> None:

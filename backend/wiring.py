@@ -7,9 +7,10 @@ made by the worker itself.
 import base64
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import httpx2
 
@@ -74,8 +75,11 @@ def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
     )
 
 
-def wire(settings: Settings) -> Services:
-    """Services for one process; nothing connects before it is used (the listener: before it is started)."""
+def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any] | None = None) -> Services:
+    """Services for one process; nothing connects before it is used (the listener: before it is started).
+
+    `run_blocking` carries out what only computes, where that would hold up everybody else.
+    """
     url = settings.database_url.get_secret_value()
     instance = instance_name(settings)
     direct = settings.database_direct_url.get_secret_value() or url
@@ -87,7 +91,7 @@ def wire(settings: Settings) -> Services:
         db=Database(engine, Notifier(url, application_name=f"{instance} notifier")),
         listener=Listener(direct, application_name=f"{instance} listener"),
         keyring=make_keyring(settings),
-        passwords=Passwords(),
+        passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=make_embedder(settings, http),
         chat_model=_chat_model(settings, http),
         oauth_providers=_oauth_providers(settings),

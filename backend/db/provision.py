@@ -89,7 +89,7 @@ def _make_extension(connection: psycopg.Connection[Any]) -> None:
 
 
 # The lock is this database's; roles are the whole server's, and another installation may be making them.
-#@stamina.retry(on=_RACES, attempts=5, wait_initial=0.05, wait_max=0.5)
+@stamina.retry(on=_RACES, attempts=5, wait_initial=0.05, wait_max=0.5)
 def _make_roles(connection: psycopg.Connection[Any]) -> None:
     existing = {
         name

@@ -11,7 +11,15 @@ raises the job's lease number, which never falls; every later write by the worke
 zero rows mean the job is somebody else's now: stop and discard. A worker says that it lives in one row for all
 its jobs; silent for longer than the lease term, its jobs go back to the queue. The database's clock decides.
 
+A job ends only in a transaction of its tenant, together with what the end means to others (a sync run that has
+failed, say), so neither exists without the other. That is why even a job that has used up its tries, or that was
+cancelled while nobody had it, goes back to the queue first: whoever claims it then does not run it but ends it.
+
     SELECT kind, state, attempt, lease, run_at, last_error FROM jobs ORDER BY created_at DESC;
 
 or, across tenants: SELECT * FROM ops.queue; SELECT * FROM ops.workers;
+
+    claim.py       what a claim hands over    repository.py  every change of the two tables
+    statements.py  who gets which job         worker.py      runs jobs on threads
+    heartbeat.py   a process says it lives    upkeep.py      jobs left behind, recurring chores
 """

@@ -66,7 +66,7 @@ def authenticate(db: Database, keyring: Keyring, token: str) -> Principal:
     """
     try:
         claims = keyring.verify(PURPOSE, token)
-        tenant_id, user_id, session_id = (UUID(claims[name]) for name in ("tid", "sub", "sid"))
+        tenant_id, user_id, session_id = (UUID(str(claims[name])) for name in ("tid", "sub", "sid"))
     except TokenExpired as error:
         raise AccessTokenExpired from error
     except (TokenInvalid, KeyError, ValueError, TypeError) as error:

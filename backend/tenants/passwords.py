@@ -1,7 +1,9 @@
 """Passwords: what is accepted, how it is stored, and that checking takes the same time for nobody's account."""
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -47,21 +49,27 @@ def check_strength(password: str, *, email: str) -> None:
 class Passwords:
     """Argon2id; with the parameters of RFC 9106 for servers (64 MiB, 3 passes, 4 lanes) unless given a hasher."""
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self,
+        hasher: PasswordHasher | None = None,
+        run: Callable[[Callable[[], Any]], Any] = lambda work: work(),
+    ) -> None:
+        """`run` carries out some 50 ms of pure computing; a server of many greenlets hands in a thread pool."""
+        self._run = run
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         # Compared with when there is no such account, so that the answer takes as long.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
         """A PHC string with a fresh salt."""
-        return self._hasher.hash(password)
+        return str(self._run(lambda: self._hasher.hash(password)))
 
     def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether `password` made the hash; without a hash, or with no real one, it takes as long and says no."""
         if password_hash is None:
             return self._refuse(password)
         try:
-            return self._hasher.verify(password_hash, password)
+            return bool(self._run(lambda: self._hasher.verify(password_hash, password)))
         except InvalidHashError:
             return self._refuse(password)
         except VerificationError:
@@ -69,5 +77,5 @@ class Passwords:
 
     def _refuse(self, password: str) -> bool:
         with suppress(VerificationError):
-            self._hasher.verify(self._nobody, password)
+            self._run(lambda: self._hasher.verify(self._nobody, password))
         return False

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.documents.parsing.cleaning import clean_extracted
 from backend.documents.parsing.decoding import decode
 from backend.documents.parsing.failures import (
     BrokenDocument,
@@ -118,6 +119,14 @@ def test_parse_word_keeps_tabs_and_characters_written_as_references() -> None:
     text = parse(POLICY, file_name="policy.docx", mime_type=None).text
 
     assert "left right" in text
+
+
+def test_clean_extracted_keeps_blocks_apart_but_not_in_code() -> None:
+    extracted = "- item\n| A | B |\n| --- | --- |\n| 1 | 2 |\ntext\n## Head\n\n\n\n```\ncode\n# comment\n```"
+
+    assert clean_extracted(extracted) == (
+        "- item\n\n| A | B |\n| --- | --- |\n| 1 | 2 |\ntext\n\n## Head\n\n```\ncode\n# comment\n```"
+    )
 
 
 def test_parse_slides_turns_bold_lines_into_headings() -> None:

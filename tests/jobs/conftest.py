@@ -12,7 +12,7 @@ from backend.db.listen import Listener
 from backend.jobs.worker import Worker
 from tests.conftest import TestDatabase, clone
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered, eventually
-from tests.jobs.queue import KIND, Queue
+from tests.jobs.real_queue import KIND, Queue
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from tests.jobs.handlers import MakeWorker, Steered
-from tests.jobs.queue import Queue
+from tests.jobs.real_queue import Queue
 
 
 def test_worker_keeps_a_job_that_takes_longer_than_the_lease(

@@ -15,7 +15,7 @@ from backend.db.engine import APP_ROLE
 from backend.db.migrate import migrate
 from tests.conftest import FAST, TEMPLATE, TestDatabase, settings_for
 from tests.jobs.handlers import MakeWorker, Steered, eventually
-from tests.jobs.queue import Queue
+from tests.jobs.real_queue import Queue
 
 
 @pytest.fixture(scope="module")

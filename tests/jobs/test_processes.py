@@ -1,6 +1,5 @@
 """Worker processes that die or freeze in the middle of a job."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import pytest
 
 from backend.lifeline import die_with_parent
 from tests.jobs.handlers import MakeWorker, Steered, eventually
-from tests.jobs.queue import Queue
+from tests.jobs.real_queue import Queue
 
-PROGRAM = Path(__file__).with_name("worker_process.py")
+ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = "1.5"
 
 StartProcess = Callable[[], "subprocess.Popen[str]"]
@@ -28,12 +27,12 @@ def start_process(queue: Queue) -> Iterator[StartProcess]:
 
         def start() -> "subprocess.Popen[str]":
             process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), queue.database.url, LEASE_SECONDS],
+                [sys.executable, "-m", "tests.jobs.worker_process", queue.database.url, LEASE_SECONDS],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])},
+                cwd=ROOT,
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )
             stack.enter_context(process)

@@ -13,7 +13,7 @@ import pytest
 
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
-from tests.jobs.queue import KIND, Queue
+from tests.jobs.real_queue import KIND, Queue
 
 
 def at_once(*calls: Callable[[], object]) -> list[Any]:

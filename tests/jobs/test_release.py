@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from backend.jobs.claim import LeaseLost
-from tests.jobs.queue import Queue
+from tests.jobs.real_queue import Queue
 
 
 def test_release_takes_jobs_of_the_silent_the_stopped_and_the_unknown(queue: Queue) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 from backend.db.notify import Channel
 from backend.jobs.claim import LeaseLost, WorkerForgotten
 from backend.jobs.repository import BACKOFF, JobRepository, WorkerRepository
-from tests.jobs.queue import KIND, Queue
+from tests.jobs.real_queue import KIND, Queue
 
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from backend.db.transaction import Session
 from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered
-from tests.jobs.queue import KIND, Queue
+from tests.jobs.real_queue import KIND, Queue
 
 NEVER = timedelta(hours=1)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from backend.jobs.claim import LeaseLost
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered, eventually
-from tests.jobs.queue import Queue
+from tests.jobs.real_queue import Queue
 
 #: Far beyond any test: what happens sooner did not wait for it.
 NEVER = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""A worker process to kill or to suspend: `worker_process.py <database URL> <lease seconds>`.
+"""A worker process to kill or to suspend: `python -m tests.jobs.worker_process <database URL> <lease seconds>`.
 
 Prints `started <job id>`, waits for a line on its input, completes the job and prints `completed` or `refused`.
 """

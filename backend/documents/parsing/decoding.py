@@ -3,8 +3,6 @@
 import codecs
 from typing import Final
 
-from charset_normalizer import from_bytes
-
 _BYTE_ORDER_MARKS: Final = (
     # UTF-32 first: its little-endian mark begins with UTF-16's.
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -78,6 +76,9 @@ def _legacy_encoding(data: bytes) -> str:
     sample = data[:_SAMPLE_BYTES]
     foreign = sum(byte > 127 for byte in sample) / len(sample)
     if foreign > (1 / 6 if len(sample) >= 256 else 1 / 2):
+        # Imported where it is used: its tables take 4 MB in every process, for files that are rare.
+        from charset_normalizer import from_bytes
+
         best = from_bytes(sample).best()
         if best is not None:
             return best.encoding

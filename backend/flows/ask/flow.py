@@ -8,6 +8,7 @@ import structlog
 
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
+from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
 from backend.search.answer import Source, compose
 from backend.search.llm import ChatModel, generate_answer
@@ -58,7 +59,8 @@ def ask(
         )
         for hit in hits
     ]
-    extract = compose(question, sources, embedder.embed)
+    # Sentences are compared with the model that is at hand; a distant one would be sent every one of them.
+    extract = compose(question, sources, embedder.embed if isinstance(embedder, LocalEmbedder) else None)
     citations = [(citation.source_index, citation.sentence) for citation in extract.citations]
     if not citations:
         return Reply(extract.text, "no_results", extract.confidence, hits, ())

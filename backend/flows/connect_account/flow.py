@@ -191,8 +191,8 @@ class ConnectAccount:
         try:
             claims = self.keyring.verify(purpose, token)
             attempt = Attempt(
-                tenant_id=UUID(claims["tid"]),
-                user_id=UUID(claims["sub"]),
+                tenant_id=UUID(str(claims["tid"])),
+                user_id=UUID(str(claims["sub"])),
                 connector_type=str(claims["con"]),
                 nonce=str(claims["jti"]),
                 pkce_kid=str(claims["pke"]),

@@ -13,8 +13,10 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding
 main { width: 100%; max-width: 32rem; padding: 2rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .75rem }
 .product { margin: 0 0 .25rem; color: var(--soft); font-size: .875rem }
-h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25 }
+h1 { margin: 0 0 1.25rem; font-size: 1.5rem; line-height: 1.25; text-wrap: balance }
 p { margin: 0 0 1rem }
+p:last-child { margin: 0 }
+a { color: var(--accent) }
 dl { margin: 0 0 1rem; border: 1px solid var(--line); border-radius: .5rem }
 dl > div { padding: .75rem 1rem }
 dl > div + div { border-top: 1px solid var(--line) }

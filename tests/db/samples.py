@@ -1,0 +1,117 @@
+"""One row for every table of a tenant, so that what holds for all tables can be tried on each of them."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from backend.db.base import Base
+from backend.rooms import ROOMS
+
+_NAME: Final = "CAST(%(tenant)s AS text)"
+_TENANT: Final = f"CAST({_NAME} AS uuid)"
+_OWN_ID: Final = f"CAST(md5({_NAME} || 'row') AS uuid)"
+_HASH: Final = f"sha256(convert_to({_NAME}, 'UTF8'))"
+_SOON: Final = "now() + interval '1 hour'"
+
+#: Table -> column -> SQL expression; what has a default is left out. Ids follow from the tenant, so that the
+#: rows of a tenant belong together and a row can be made a second time.
+SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
+    {
+        "tenants": {"id": _TENANT, "slug": f"'s-' || md5({_NAME})", "name": "'Sample'"},
+        "users": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "email": f"md5({_NAME}) || '@example.org'",
+            "full_name": "'Sample'",
+            "role": "'admin'",
+            "password_hash": "'!'",
+        },
+        "sessions": {"tenant_id": _TENANT, "id": _OWN_ID, "user_id": _OWN_ID, "expires_at": _SOON},
+        "refresh_tokens": {
+            "tenant_id": _TENANT,
+            "token_sha256": _HASH,
+            "session_id": _OWN_ID,
+            "expires_at": _SOON,
+        },
+        "oauth_nonces": {
+            "tenant_id": _TENANT,
+            "nonce_sha256": _HASH,
+            "user_id": _OWN_ID,
+            "connector_type": "'github'",
+            "expires_at": _SOON,
+        },
+        "connectors": {"tenant_id": _TENANT, "id": _OWN_ID, "type": "'github'", "status": "'connected'"},
+        "credentials": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "sealed": _HASH},
+        "jobs": {"id": _OWN_ID, "tenant_id": _TENANT, "kind": "'sync'"},
+        "sync_runs": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "connector_id": _OWN_ID,
+            "connector_type": "'github'",
+        },
+        "sync_errors": {
+            "tenant_id": _TENANT,
+            "run_id": _OWN_ID,
+            "external_id": "'file.txt'",
+            "stage": "'parse'",
+            "reason": "'It is empty.'",
+        },
+        "documents": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "connector_id": _OWN_ID,
+            "external_id": "'file.txt'",
+            "source_type": "'github'",
+            "kind": "'file'",
+            "title": "'Sample'",
+            "file_name": "'file.txt'",
+            "mime_type": "'text/plain'",
+            "content": "'lighthouse'",
+            "content_sha256": _HASH,
+            "byte_size": "10",
+        },
+        "chunks": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "document_id": _OWN_ID,
+            "ordinal": "0",
+            "text": "'lighthouse'",
+            "start_offset": "0",
+            "end_offset": "10",
+            "search": "to_tsvector('english', 'lighthouse')",
+            "embedding": "CAST('[1,0,0]' AS halfvec)",
+            "embedding_model": "'sample'",
+        },
+    }
+)
+
+#: Tables that belong to no tenant.
+NOT_TENANTS: Final = frozenset({"workers"})
+
+
+def tenant_tables() -> list[str]:
+    """Names of all tables of tenants, each after those it points to."""
+    for room in ROOMS:
+        import_module(f"backend.{room}.models")
+    return [table.name for table in Base.metadata.sorted_tables if table.name not in NOT_TENANTS]
+
+
+def insert_statement(table: str) -> LiteralString:
+    """Inserts the sample row of the tenant given as `%(tenant)s`."""
+    columns = SAMPLES[table]
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"
+
+
+def tenant_column(table: str) -> str:
+    """The column that says whose row it is."""
+    return "id" if table == "tenants" else "tenant_id"
+
+
+def fill(connection: psycopg.Connection[tuple[object, ...]], tenant_id: UUID) -> None:
+    """Writes the tenant's row into every table; the connection must be past row level security."""
+    for table in tenant_tables():
+        connection.execute(insert_statement(table), {"tenant": str(tenant_id)})
