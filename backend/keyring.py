@@ -44,8 +44,13 @@ class Keyring:
     """
 
     def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
-        if not keys or any(len(key) != 32 or not kid for kid, key in keys):
-            raise ValueError("a keyring needs at least one key of 32 bytes, each with an id")
+        # An id's length is one byte of what is sealed.
+        if not keys or any(len(key) != 32 or not 0 < len(kid.encode()) < 256 for kid, key in keys):
+            raise ValueError(
+                "a keyring needs at least one key of 32 bytes, each with an id of 1 to 255 bytes"
+            )
+        if len({kid for kid, _ in keys}) != len(keys):
+            raise ValueError("two keys of a keyring have the same id")
         self._keys: Mapping[str, bytes] = MappingProxyType(dict(keys))
         self._current = keys[0][0]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # what a transaction hands out; others take its name from here
 from sqlalchemy.orm import sessionmaker
@@ -96,7 +96,7 @@ def is_outage(error: BaseException) -> bool:
     """True when the database could not be reached or broke the connection, rather than refused a statement."""
     if isinstance(error, PoolTimeout):
         return True
-    if isinstance(error, DBAPIError):
+    if isinstance(error, OperationalError | InterfaceError):
         sqlstate = getattr(error.orig, "sqlstate", None)
         # 08: connection, 53: out of resources, 57P0x: shut down or starting up; none at all: never reached
         return error.connection_invalidated or sqlstate is None or sqlstate.startswith(("08", "53", "57P"))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
@@ -178,7 +178,7 @@ class SyncRunRepository:
         runs = self._session.scalars(
             select(SyncRun)
             .where(SyncRun.tenant_id == tenant_id)
-            .distinct(SyncRun.connector_id)
+            .ext(distinct_on(SyncRun.connector_id))
             .order_by(SyncRun.connector_id, SyncRun.created_at.desc(), SyncRun.id.desc())
         )
         return {run.connector_id: run for run in runs}

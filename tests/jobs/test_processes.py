@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
 
@@ -15,7 +16,7 @@ from tests.jobs.handlers import MakeWorker, Steered, eventually
 from tests.jobs.real_queue import Queue
 
 ROOT = Path(__file__).parents[2]
-LEASE_SECONDS = "1.5"
+LEASE_SECONDS = 1.5
 
 StartProcess = Callable[[], "subprocess.Popen[str]"]
 
@@ -27,7 +28,7 @@ def start_process(queue: Queue) -> Iterator[StartProcess]:
 
         def start() -> "subprocess.Popen[str]":
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.jobs.worker_process", queue.database.url, LEASE_SECONDS],
+                [sys.executable, "-m", "tests.jobs.worker_process", queue.database.url, str(LEASE_SECONDS)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -60,7 +61,7 @@ def test_job_of_a_killed_process_is_finished_by_another(
     job_id = queue.enqueue()
     victim = start_process()
     assert said(victim) == f"started {job_id}"
-    make_worker()
+    make_worker(lease=timedelta(seconds=LEASE_SECONDS))
     victim.kill()
     claim, outcome = handler.next_ended()
     assert (claim.id, claim.lease, claim.attempt, outcome) == (job_id, 3, 2, "completed")
@@ -87,7 +88,7 @@ def test_late_completion_of_a_suspended_process_is_refused(
     zombie = start_process()
     assert said(zombie) == f"started {job_id}"
     handler.go.clear()
-    make_worker()
+    make_worker(lease=timedelta(seconds=LEASE_SECONDS))
     zombie.send_signal(signal.SIGSTOP)
     claim = handler.next_started()
     assert (claim.id, claim.lease) == (job_id, 3)

@@ -259,7 +259,7 @@ def test_queue_keeps_its_promises_whatever_happens(queue: Queue) -> None:
     run_state_machine_as_test(
         cast("type[QueueMachine]", partial(QueueMachine, queue, tenants)),
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             database=None,

@@ -68,6 +68,7 @@ def test_outage_is_answered_as_one_and_signs_nobody_out(own_server: EmbeddedPost
         assert me(web, person.headers).status_code == 200
 
 
+@pytest.mark.usefixtures("log")
 def test_unexpected_error_of_me_signs_nobody_out(own_database: TestDatabase) -> None:
     with web_instance(own_database, "broken") as web:
         person = web.sign_in()

@@ -1,5 +1,7 @@
 """Tenants, users, sessions and refresh tokens in the database."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -198,6 +200,30 @@ def test_rotate_that_is_rolled_back_leaves_the_token_good(db: Database, account:
     with pytest.raises(RefreshTokenReused):
         rotate(db, account, token)
     rotate(db, account, second)
+
+
+def test_rotate_while_the_session_is_being_ended_waits_and_is_refused(own_database: TestDatabase) -> None:
+    db, account = own_database.db, own_database.make_tenant()
+    session_id, token = start(db, account)
+    refused: list[BaseException] = []
+
+    def rotate_meanwhile() -> None:
+        try:
+            rotate(db, account, token)
+        except InvalidRefreshToken as error:
+            refused.append(error)
+
+    meanwhile = threading.Thread(target=rotate_meanwhile)
+    with db.transaction(account.tenant_id) as session:
+        SessionRepository(session).end(account.tenant_id, session_id, reason="logged_out")
+        meanwhile.start()
+        deadline = time.monotonic() + 30
+        while not change(own_database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < deadline, "it did not wait"
+            time.sleep(0.01)
+    meanwhile.join()
+    assert len(refused) == 1
+    assert change(own_database, "SELECT count(*) FROM refresh_tokens") == [(1,)]
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import structlog
 from werkzeug.test import TestResponse
 
-from backend.logs import configure_logging
 from backend.web import SESSION_COOKIE
 from tests.conftest import TestDatabase
 from tests.tenants.instances import Instance, problem, web_instance
@@ -189,17 +187,6 @@ def test_preflight_needs_no_sign_in_and_allows_what_clients_send(public: Instanc
 
 
 # -- the log ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """The log as a process writes it."""
-    written = io.StringIO()
-    usual = structlog.get_config()
-    monkeypatch.setattr("sys.stderr", written)
-    configure_logging(level="debug", fmt="json", instance="tests")
-    yield written
-    structlog.configure(**usual)
 
 
 def test_log_lines_carry_no_secret_and_no_query(web: Instance, log: io.StringIO) -> None:

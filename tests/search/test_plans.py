@@ -1,0 +1,183 @@
+"""Full text uses its index though row level security is on; this is why the function search_chunks() exists.
+
+`@@` is not leakproof, so under row level security Postgres must check the policy before the operator, and the GIN
+index over all tenants' words cannot be used: every question would read the tenant's whole table.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from backend.db.embedded import EmbeddedPostgres
+from backend.db.engine import APP_ROLE, SEARCH_ROLE
+from backend.db.transaction import Session
+from backend.search.repository import SearchRepository
+from tests.conftest import TestDatabase, clone
+
+CHUNKS: Final = 20_000
+SMALL_TENANTS: Final = 10
+CHUNKS_OF_SMALL: Final = 500
+DIMENSIONS: Final = 64
+
+#: After five executions Postgres may go over to a plan that does not know the values.
+RUNS: Final = 12
+
+INDEX: Final = "ix_chunks_search"
+
+_DOCUMENT: Final = """
+INSERT INTO documents (tenant_id, id, external_id, source_type, kind, title, file_name, mime_type, content,
+                       content_sha256, byte_size)
+VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a', sha256('a'), 1)
+"""
+
+# Words as in any language: a few in every passage, most of them in hardly any.
+_CHUNKS: Final = """
+INSERT INTO chunks (tenant_id, document_id, ordinal, text, start_offset, end_offset, search, embedding, embedding_model)
+SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), to_tsvector('english', words), vector::halfvec, 'model'
+FROM generate_series(1, %(count)s) AS n,
+     LATERAL (SELECT string_agg('word' || (exp(random() * 8.5))::int, ' ') AS words
+              FROM generate_series(1, 60 + 0 * n)) AS passage,
+     LATERAL (SELECT array_agg(random() - 0.5) AS vector FROM generate_series(1, %(dimensions)s + 0 * n)) AS point
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(server: EmbeddedPostgres) -> Iterator[tuple[TestDatabase, UUID, UUID]]:
+    """A large tenant and a small one, among others."""
+    database = clone(server)
+    large, *small = (uuid4() for _ in range(1 + SMALL_TENANTS))
+    with database.admin() as connection:
+        connection.execute("SELECT setseed(0.5)")
+        for tenant in (large, *small):
+            connection.execute(
+                "INSERT INTO tenants (id, slug, name) VALUES (%s, 't-' || left(md5(%s), 20), 'T')",
+                (tenant, str(tenant)),
+            )
+            connection.execute(_DOCUMENT, {"tenant": tenant})
+            count = CHUNKS if tenant == large else CHUNKS_OF_SMALL
+            connection.execute(_CHUNKS, {"tenant": tenant, "count": count, "dimensions": DIMENSIONS})
+        connection.execute("VACUUM ANALYZE chunks")
+    yield database, large, small[0]
+    database.db.close()
+
+
+def search(session: Session, tenant_id: UUID, question: str) -> int:
+    """How many passages the product finds."""
+    return len(
+        SearchRepository(session).search(tenant_id, question, [1.0] * DIMENSIONS, model="model", limit=20)
+    )
+
+
+def scans(session: Session) -> tuple[int, int]:
+    """(scans of the full text index, sequential scans of chunks) of the running transaction."""
+    row = session.execute(
+        text(
+            f"SELECT pg_stat_get_xact_numscans('{INDEX}'::regclass), pg_stat_get_xact_numscans('chunks'::regclass)"
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+@pytest.mark.parametrize("question", ["word3999", "word4100 word4200", "word90 word900 word3000"])
+def test_search_of_a_large_tenant_uses_the_index(
+    filled: tuple[TestDatabase, UUID, UUID], question: str
+) -> None:
+    """Each time, also when the function's plan is no longer made for the values."""
+    database, large, _ = filled
+    used = []
+    with database.db.transaction(large) as session:
+        for _ in range(RUNS):
+            before = scans(session)[0]
+            assert search(session, large, question) > 0
+            used.append(scans(session)[0] - before)
+    assert all(count >= 2 for count in used), f"scans of {INDEX} in each run: {used}"
+
+
+def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+    """Neither its words nor its vectors are looked for in the whole table."""
+    database, _, small = filled
+    with database.db.transaction(small) as session:
+        for _ in range(RUNS):
+            assert search(session, small, "word90 word900 word3000") > 0
+        assert scans(session)[1] == 0
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_no_part_of_the_function_filters_words_row_by_row(
+    filled: tuple[TestDatabase, UUID, UUID], mode: str
+) -> None:
+    database, large, _ = filled
+    with database.admin() as connection:
+        connection.execute(f"SET plan_cache_mode = {mode}".encode())
+        nodes = list(_nodes(_plan_of_body(connection, large, "word900", "word3000")))
+    by_index = [node for node in nodes if node.get("Index Name") == INDEX]
+    row_by_row = [
+        node["Node Type"]
+        for node in nodes
+        if "@@" in node.get("Filter", "") and node.get("Relation Name") == "chunks"
+    ]
+    assert by_index
+    assert row_by_row == []
+
+
+def test_without_the_function_the_index_is_lost(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+    """If this fails, Postgres has learned to use it, and the function may go."""
+    database, large, _ = filled
+    query = "SELECT id FROM chunks WHERE tenant_id = %s AND search @@ 'word3999'::tsquery"
+    plans = {}
+    with database.admin() as connection:
+        connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(large),))
+        for role in (APP_ROLE, "postgres"):
+            connection.execute(f"SET ROLE {role}".encode())
+            rows = connection.execute(f"EXPLAIN {query}".encode(), (large,)).fetchall()
+            plans[role] = "\n".join(str(line) for (line,) in rows)
+    assert INDEX not in plans[APP_ROLE], plans
+    assert INDEX in plans["postgres"], plans
+
+
+def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id: UUID, *words: str) -> Any:
+    """The plan of what the function runs, as the role it runs as: its text with parameters for its arguments."""
+    row = connection.execute(
+        "SELECT prosrc, proargnames[:pronargs], array(SELECT format_type(t, NULL) FROM unnest(proargtypes)"
+        " WITH ORDINALITY AS a (t, n) ORDER BY n)::text[] FROM pg_proc WHERE proname = 'search_chunks'"
+    ).fetchone()
+    assert row is not None
+    body, names, types = str(row[0]), list(row[1]), list(row[2])  # type: ignore[call-overload]
+    for number, name in enumerate(names, 1):
+        body = re.sub(rf"(?<![\w.]){name}\b", f"${number}", body)
+    values = {
+        "lexemes": "ARRAY[" + ", ".join(f"'{word}'" for word in words) + "]",
+        "meaning": f"'[{','.join(['1'] * DIMENSIONS)}]'",
+        "model": "'model'",
+        "candidates": "100",
+        "results": "20",
+        "dense_weight": "0.3",
+    }
+    connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))
+    connection.execute(f"SET ROLE {SEARCH_ROLE}".encode())
+    connection.execute(f"PREPARE body ({', '.join(map(str, types))}) AS {body}".encode())
+    arguments = ", ".join(values[str(name)] for name in names)
+    explained = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE body ({arguments})".encode()).fetchone()
+    connection.execute("RESET ROLE")
+    assert explained is not None
+    plan = explained[0]
+    return json.loads(plan) if isinstance(plan, str) else plan
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    """Every node of a plan."""
+    if isinstance(plan, list):
+        for part in plan:
+            yield from _nodes(part)
+    elif isinstance(plan, dict):
+        if "Node Type" in plan:
+            yield plan
+        for part in plan.values():
+            if isinstance(part, list | dict):
+                yield from _nodes(part)
