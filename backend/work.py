@@ -22,11 +22,17 @@ from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
+from backend.tenants.repository import SessionRepository
 from backend.wiring import instance_name, wire
 
 _log = structlog.get_logger(__name__)
 
 _CHORES = (
+    Chore(
+        "purge sessions",
+        timedelta(minutes=10),
+        lambda session: SessionRepository(session).purge_expired(older_than=timedelta(days=7)),
+    ),
     Chore(
         "purge oauth_nonces",
         timedelta(minutes=10),

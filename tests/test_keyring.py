@@ -18,7 +18,7 @@ RING: Final = Keyring([NEW])
 ROTATED: Final = Keyring([NEW, OLD])
 
 
-def later(seconds: int = 60) -> int:
+def later(seconds: int = 3600) -> int:
     """Unix time in `seconds`."""
     return int(time.time()) + seconds
 

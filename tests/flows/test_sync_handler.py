@@ -1,7 +1,7 @@
 """What the worker does with a sync job, with sources that fail in every way a provider can."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -240,7 +240,8 @@ def test_failures_of_the_provider_are_recorded(scene: Scene) -> None:
 
 
 def test_text_with_nul_characters_is_stored_without_them(scene: Scene) -> None:
-    scene.source.steps[:] = [[item(1, "Before\x00after.", label="a\x00b")]]
+    odd = item(1, "Before\x00after.", label="a\x00b")
+    scene.source.steps[:] = [[replace(odd, title="A\x00title")]]
     run = scene.start()
     scene.work()
     assert scene.run_now(run).state == "completed"

@@ -184,7 +184,7 @@ class SyncHandler:
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).hold(claim)
             SyncRunRepository(session).describe(
-                claim.tenant_id, run_id, stage="indexing", note=item.title[:200]
+                claim.tenant_id, run_id, stage="indexing", note=item.title[:200].replace("\x00", "")
             )
 
     def _try_again(self, claim: Claim, run_id: UUID, reason: str) -> None:

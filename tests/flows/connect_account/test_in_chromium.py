@@ -155,7 +155,7 @@ def chromium() -> Iterator["Browser"]:
 def context(chromium: "Browser") -> Iterator["BrowserContext"]:
     """A fresh profile: no cookies, no history."""
     made = chromium.new_context(viewport={"width": 900, "height": 760})
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(45_000)
     yield made
     made.close()
 
