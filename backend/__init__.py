@@ -16,6 +16,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     keyring.py     signs, verifies, seals and derives, by purpose and key id
     errors.py      the kinds of things that go wrong
     logs.py        how log lines look
+    scratch.py     a temporary folder of our own
     rooms.py       the list of rooms
 
     db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server

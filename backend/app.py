@@ -15,6 +15,7 @@ from flask_openapi3 import Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend import __version__
 from backend.db.transaction import is_value_refused
@@ -79,6 +80,9 @@ def create_app(s: Services) -> OpenAPI:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     _operations(app)
+    if s.settings.trusted_proxies:
+        # Only the caller's address: what browsers reach us under is a setting, never a header.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=s.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
 
 

@@ -28,12 +28,17 @@ def locate(settings: Settings) -> Settings:
 
     Raises NoDatabase when none is set and the bundled server does not run.
     """
-    if not settings.database_url.get_secret_value():
-        server = bundled_server(settings)
-        if not server.is_running():
-            raise NoDatabase
-        settings = with_bundled(settings, server)
-    return with_keys(settings)
+    return with_keys(locate_database(settings))
+
+
+def locate_database(settings: Settings) -> Settings:
+    """`settings` with the bundled server's addresses filled in where none are set. Raises NoDatabase."""
+    if settings.database_url.get_secret_value() or settings.database_owner_url.get_secret_value():
+        return settings
+    server = bundled_server(settings)
+    if not server.is_running():
+        raise NoDatabase
+    return with_bundled(settings, server)
 
 
 def prepare_bundled(server: EmbeddedPostgres) -> None:

@@ -48,8 +48,10 @@ def serve() -> None:
 def worker() -> None:
     """Run one worker."""
     from backend.db.schema import require_current
+    from backend.scratch import use_private_folder
     from backend.work import work
 
+    use_private_folder()
     settings = _settings()
     require_current(settings.database_url.get_secret_value())
     work(settings)
@@ -58,10 +60,10 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's schema to this version (DATABASE_OWNER_URL, else DATABASE_URL)."""
-    from backend.bundled import locate
+    from backend.bundled import locate_database
     from backend.db.migrate import migrate as run
 
-    print(f"Schema at revision {run(locate(Settings()))}.")
+    print(f"Schema at revision {run(locate_database(Settings()))}.")
 
 
 @app.command("import")
@@ -148,6 +150,9 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
     from rich.console import Console
     from rich.progress import track
 
+    from backend.scratch import use_private_folder
+
+    use_private_folder()
     from backend.flows.import_folder.flow import Outcome, find_files, import_files
     from backend.tenants.repository import TenantRepository
     from backend.wiring import wire

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
 
     secret_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field((), alias="SECRET_KEYS")
     """`kid:base64` master keys of 32 bytes, comma separated; the first one signs and seals, all are accepted.
-    To rotate, put a new one in front, restart, and drop the old one once everything is re-sealed."""
+    To rotate, put a new one in front and restart; what an old one sealed needs it until it is sealed again."""
 
     public_url: str = Field("http://localhost:5003", alias="PUBLIC_URL")
     """Origin under which browsers reach the API; providers redirect back to it. Follows PORT unless it is set."""
@@ -66,6 +66,9 @@ class Settings(BaseSettings):
 
     max_request_bytes: int = Field(32 * 1024 * 1024, alias="MAX_REQUEST_BYTES", ge=1024)
     """Largest accepted request body, in bytes."""
+
+    trusted_proxies: int = Field(0, alias="TRUSTED_PROXIES", ge=0, le=10)
+    """How many proxies in front each add the caller's address to X-Forwarded-For; 0 believes no such header."""
 
     access_token_seconds: int = Field(12 * 3600, alias="ACCESS_TOKEN_SECONDS", ge=60)
     """Life of an access token; existing clients never refresh, so it is as long as a working day."""

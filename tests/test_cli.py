@@ -158,7 +158,7 @@ def test_process_refuses_a_database_that_was_never_migrated(command: str, own_da
     ],
 )
 def test_bad_setting_is_one_line(env: dict[str, str], said: str) -> None:
-    refused = run("doctor", **env)
+    refused = run("doctor", database=None, **env)
     assert refused.returncode == 1
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr

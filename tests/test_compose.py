@@ -41,6 +41,7 @@ DECIDED = frozenset(
         "INSTANCE_PORT",
         "INSTANCE_NAME",
         "WORKER_METRICS_PORT",
+        "TRUSTED_PROXIES",
     }
 )
 #: Variables of the image that are not the product's.

@@ -47,7 +47,7 @@ class Notifier:
             return
         with self._wake:
             if len(self._pending) < self.LARGEST_BACKLOG:
-                self._pending |= {(c, p + ' ' * len(self._pending)) for c, p in hints}
+                self._pending |= hints
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
                 self._thread.start()

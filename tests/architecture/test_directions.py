@@ -29,7 +29,7 @@ LAYERS: Final = (
     ("bundled",),
     ("db",),
     ("keyring", "ports", "supervisor"),
-    ("errors", "lifeline", "logs", "rooms", "settings"),
+    ("errors", "lifeline", "logs", "rooms", "scratch", "settings"),
 )
 
 #: Imports that go upward all the same, each with its reason.
@@ -71,6 +71,7 @@ WORKERS_ONLY: Final = (
 #: Who touches the environment besides settings.py, and what for; none of them reads a setting from it.
 ENVIRONMENT: Final = MappingProxyType(
     {
+        "backend/scratch.py": "sets TMPDIR for a library that unpacks itself there",
         "backend/up.py": "hands the whole environment on to its children",
         "backend/cli.py": "hands psql, which takes its place, a role",
     }

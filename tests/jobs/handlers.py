@@ -59,8 +59,6 @@ class Steered:
         self._started.put(claim)
         outcome = "raised"
         try:
-            if self.fails_with:
-                raise self.fails_with.pop(0)
             while not self.go.is_set():
                 if not self.is_deaf and should_stop():
                     with self._db.transaction(claim.tenant_id) as session:
@@ -68,6 +66,8 @@ class Steered:
                     outcome = "given back"
                     return
                 time.sleep(0.01)
+            if self.fails_with:
+                raise self.fails_with.pop(0)
             with self._db.transaction(claim.tenant_id) as session:
                 JobRepository(session).complete(claim)
             outcome = "completed"

@@ -70,6 +70,25 @@ def test_worker_receives_hints_again_after_a_restart_of_the_database(
     assert handler.next_ended()[1] == "completed"
 
 
+def test_failure_during_an_outage_is_written_down_after_it(
+    queue: Queue, outage_server: EmbeddedPostgres, make_worker: MakeWorker, handler: Steered
+) -> None:
+    handler.go.clear()
+    make_worker()
+    job_id = queue.enqueue()
+    claim = handler.next_started()
+    outage_server.stop()
+    try:
+        handler.fails_with = [ValueError()]
+        handler.go.set()
+        assert handler.next_ended() == (claim, "raised")
+    finally:
+        outage_server.start()
+    eventually(lambda: queue.state(job_id) == "queued")
+    row = queue.row(job_id)
+    assert (row["last_error"], row["attempt"], row["lease"]) == ("Internal error (ValueError).", 1, 1)
+
+
 def test_job_whose_try_ended_during_a_long_outage_is_not_left_running(
     queue: Queue, outage_server: EmbeddedPostgres, make_worker: MakeWorker, handler: Steered
 ) -> None:

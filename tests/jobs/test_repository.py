@@ -76,15 +76,17 @@ def test_claim_hands_over_everything_the_handler_needs(queue: Queue) -> None:
     assert not claim.is_exhausted
 
 
-def test_claim_gives_small_tenants_their_turn_before_a_large_one(queue: Queue) -> None:
-    queue.enqueue_many(200)
+def test_claim_gives_small_tenants_their_turn_before_large_ones(queue: Queue) -> None:
+    large = {queue.make_tenant() for _ in range(5)}
+    for tenant_id in large:
+        queue.enqueue_many(50, tenant_id)
     worker_id = queue.register()
-    queue.claim(worker_id, cap=10)
-    small = {queue.make_tenant() for _ in range(10)}
+    assert {claim.tenant_id for claim in queue.claim(worker_id, count=5)} == large
+    small = {queue.make_tenant() for _ in range(5)}
     for tenant_id in small:
         queue.enqueue(tenant_id, priority=-5)
-    assert {queue.claim(worker_id, cap=10)[0].tenant_id for _ in range(10)} == small
-    assert queue.claim(worker_id, cap=10)[0].tenant_id == queue.tenant_id
+    assert {queue.claim(worker_id)[0].tenant_id for _ in range(5)} == small
+    assert {queue.claim(worker_id)[0].tenant_id for _ in range(5)} == large
 
 
 def test_claim_stops_at_the_cap_of_a_tenant_alone_too(queue: Queue) -> None:

@@ -45,6 +45,14 @@ def test_stop_gives_jobs_back_at_once(queue: Queue, make_worker: MakeWorker, han
     assert queue.living_workers() == set()
 
 
+def test_stop_does_not_wait_for_the_poll_of_idle_threads(queue: Queue, make_worker: MakeWorker) -> None:
+    worker = make_worker(idle_poll=NEVER, threads=3)
+    eventually(queue.is_at_rest)
+    began = time.monotonic()
+    worker.stop(timeout=SECONDS)
+    assert time.monotonic() - began < SECONDS / 2
+
+
 def test_stop_takes_jobs_from_a_handler_that_does_not_listen(
     queue: Queue, make_worker: MakeWorker, handler: Steered
 ) -> None:
@@ -121,7 +129,6 @@ def test_lease_lost_by_a_handler_is_not_a_failure(
 ) -> None:
     make_worker()
     handler.fails_with = [LeaseLost()]
-    handler.go.clear()
     job_id = queue.enqueue()
     handler.next_ended()
     assert queue.row(job_id)["last_error"] is None

@@ -17,7 +17,7 @@ from backend.settings import generate_key
 from backend.tenants.access import issue_access_token
 from backend.wiring import make_keyring
 from tests.conftest import TestDatabase, settings_for
-from tests.tenants.instances import Instance, Person, problem
+from tests.tenants.instances import Instance, Person, problem, web_instance
 
 
 def me(at: Instance, token: str) -> Any:
@@ -279,3 +279,23 @@ def test_use_of_a_token_for_another_purpose_or_person_is_refused(web: Instance) 
             lifetime_seconds=60,
         )
         problem(me(web, token), 401, "SESSION_REVOKED")
+
+
+@pytest.mark.parametrize(("trusted", "seen"), [("0", "127.0.0.1"), ("1", "203.0.113.7")])
+def test_lists_the_callers_address_as_far_as_proxies_are_trusted(
+    database: TestDatabase, trusted: str, seen: str
+) -> None:
+    with web_instance(database, "behind", TRUSTED_PROXIES=trusted) as behind:
+        # What a caller claims stands in front of what the proxy itself has seen.
+        forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+        signed_in = behind.call(
+            "POST",
+            "/api/auth/signup",
+            json={"email": f"proxied-{trusted}@example.org", "password": "Sup3rsecret", "full_name": "Ada"},
+            headers=forwarded,
+        ).json
+        assert signed_in is not None
+        token = {"Authorization": f"Bearer {signed_in['tokens']['access_token']}"}
+        listed = behind.call("GET", "/api/auth/sessions", headers=token).json
+        assert listed is not None
+        assert [session["ip_address"] for session in listed["sessions"]] == [seen]
