@@ -64,10 +64,15 @@ def make_pdf(lines: Sequence[str], *, info: bytes = b"", trailer: bytes = b"") -
         offsets.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, item)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return body + b"xref\n0 7\n0000000000 65535 f \n%strailer\n<< /Size 7 /Root 1 0 R /Info 6 0 R %s >>\n" % (
-        table,
-        trailer,
-    ) + b"startxref\n%d\n%%%%EOF\n" % len(body)
+    return (
+        body
+        + b"xref\n0 7\n0000000000 65535 f \n%strailer\n<< /Size 7 /Root 1 0 R /Info 6 0 R %s >>\n"
+        % (
+            table,
+            trailer,
+        )
+        + b"startxref\n%d\n%%%%EOF\n" % len(body)
+    )
 
 
 def make_encrypted_pdf() -> bytes:

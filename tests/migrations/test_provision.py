@@ -152,13 +152,26 @@ def test_migrations_at_the_same_time_end_well(bare_database: EmptyDatabase) -> N
     assert bare_database.query("SELECT version_num FROM alembic_version") == [(known_revisions()[-1],)]
 
 
+def test_processes_prepare_one_database_at_the_same_time(bare_database: EmptyDatabase) -> None:
+    _prepare_together([bare_database] * 4)
+
+
 def test_installations_make_the_roles_of_one_server_at_the_same_time(
     bare_server: EmbeddedPostgres, bare_database: EmptyDatabase
 ) -> None:
     """Roles are the whole server's, and no lock of one database guards them."""
-    databases = [bare_database, *(EmptyDatabase(bare_server) for _ in range(3))]
-    for database in databases:
-        make_extension(database)
+    others = [EmptyDatabase(bare_server) for _ in range(3)]
+    try:
+        for database in (bare_database, *others):
+            make_extension(database)
+        _prepare_together([bare_database, *others])
+    finally:
+        for database in others:
+            database.drop()
+
+
+def _prepare_together(databases: list[EmptyDatabase]) -> None:
+    """Prepares all of them at the same moment. Raises what any of them raises."""
     together = threading.Barrier(len(databases))
 
     def run(database: EmptyDatabase) -> None:
@@ -166,9 +179,5 @@ def test_installations_make_the_roles_of_one_server_at_the_same_time(
             together.wait(10)
             provision(connection)
 
-    try:
-        with ThreadPoolExecutor(len(databases)) as pool:
-            list(pool.map(run, databases))
-    finally:
-        for database in databases[1:]:
-            database.drop()
+    with ThreadPoolExecutor(len(databases)) as pool:
+        list(pool.map(run, databases))
