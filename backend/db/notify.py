@@ -81,9 +81,10 @@ class Notifier:
                 try:
                     if connection is None:
                         connection = connect(self._url, application_name=self._name)
-                        connection.execute("SET synchronous_commit = off")
+                    # For this statement only: behind a pooler the session is somebody else's next.
                     connection.execute(
-                        "SELECT pg_notify(c, p) FROM unnest(%s::text[], %s::text[]) AS hints (c, p)",
+                        "SELECT pg_notify(c, p), set_config('synchronous_commit', 'off', true)"
+                        " FROM unnest(%s::text[], %s::text[]) AS hints (c, p)",
                         ([str(c) for c, _ in batch], [p for _, p in batch]),
                     )
                     backoff = 0.1

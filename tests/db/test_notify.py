@@ -81,12 +81,14 @@ def test_hint_does_not_travel_in_the_writing_transaction(
 
 
 def test_notifier_does_not_wait_for_the_disk(notifier: Notifier, database: TestDatabase, ear: Ear) -> None:
+    """Said within the statement: a setting of the session would reach others behind a pooler."""
     notifier.publish([(Channel.JOBS, "1")])
     (heard,) = ear.hear()
     with database.admin() as connection:
         row = connection.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (heard.pid,)).fetchone()
     assert row is not None
     assert "pg_notify" in str(row[0])
+    assert "set_config('synchronous_commit', 'off', true)" in str(row[0])
     assert notifier.COALESCE_SECONDS <= 0.05
 
 

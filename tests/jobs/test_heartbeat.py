@@ -11,11 +11,11 @@ def test_worker_keeps_a_job_that_takes_longer_than_the_lease(
     queue: Queue, make_worker: MakeWorker, handler: Steered
 ) -> None:
     handler.go.clear()
-    make_worker(lease=timedelta(seconds=0.6))
-    make_worker(lease=timedelta(seconds=0.6))
+    make_worker(lease=timedelta(seconds=1.5))
+    make_worker(lease=timedelta(seconds=1.5))
     queue.enqueue()
     claim = handler.next_started()
-    queue.pass_time(1.5)
+    queue.pass_time(2.5)
     handler.go.set()
     assert handler.next_ended() == (claim, "completed")
 

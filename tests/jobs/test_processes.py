@@ -16,7 +16,7 @@ from tests.jobs.handlers import MakeWorker, Steered, eventually
 from tests.jobs.real_queue import Queue
 
 ROOT = Path(__file__).parents[2]
-LEASE_SECONDS = 1.5
+LEASE_SECONDS = 2.5
 
 StartProcess = Callable[[], "subprocess.Popen[str]"]
 
