@@ -171,6 +171,13 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     @model_validator(mode="after")
+    def _pool_is_large_enough(self) -> Self:
+        # Each job's thread, the heartbeat, the upkeep, and one to spare.
+        if self.database_pool_size < self.worker_threads + 3:
+            raise ValueError("DATABASE_POOL_SIZE must be at least WORKER_THREADS + 3")
+        return self
+
+    @model_validator(mode="after")
     def _embedding_is_whole(self) -> Self:
         if self.embedding_base_url and not (self.embedding_model and self.embedding_dimensions):
             raise ValueError("EMBEDDING_BASE_URL needs EMBEDDING_MODEL and EMBEDDING_DIMENSIONS as well")

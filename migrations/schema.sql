@@ -697,7 +697,7 @@ CREATE VIEW ops.stuck_jobs AS
    FROM ((public.jobs j
      JOIN public.tenants t ON ((t.id = j.tenant_id)))
      LEFT JOIN public.workers w ON ((w.id = j.worker_id)))
-  WHERE ((j.state = 'dead'::text) OR ((j.state = 'queued'::text) AND (j.attempt > 0)) OR ((j.state = 'running'::text) AND ((w.heartbeat_at < (now() - '00:00:30'::interval)) OR (COALESCE(j.progressed_at, j.claimed_at) < (now() - '00:05:00'::interval)))))
+  WHERE ((j.state = 'dead'::text) OR ((j.state = 'queued'::text) AND (j.attempt > 0)) OR ((j.state = 'running'::text) AND ((w.heartbeat_at < (now() - w.lease_term)) OR (COALESCE(j.progressed_at, j.claimed_at) < (now() - '00:05:00'::interval)))))
   ORDER BY j.created_at DESC;
 
 ALTER VIEW ops.stuck_jobs OWNER TO secondbrain_operator;
@@ -1174,7 +1174,7 @@ CREATE VIEW ops.workers AS
     (now() - heartbeat_at) AS silent_for,
         CASE
             WHEN (stopped_at IS NOT NULL) THEN 'stopped'::text
-            WHEN (heartbeat_at < (now() - '00:00:30'::interval)) THEN 'silent'::text
+            WHEN (heartbeat_at < (now() - lease_term)) THEN 'silent'::text
             ELSE 'alive'::text
         END AS state,
     ( SELECT count(*) AS count

@@ -14,6 +14,8 @@ SEARCH_ROLE = "secondbrain_search"
 READONLY_ROLE = "secondbrain_readonly"
 
 #: Milliseconds. A statement that takes longer is a bug or an attack; a lock waited for longer is a deadlock.
+#: What was sent and not acknowledged for so long was sent to nobody; without it a thread hangs for a quarter of an hour.
+_SILENT_MILLISECONDS = 30_000
 _LIMITS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
 
 
@@ -69,6 +71,7 @@ def connect(url: str, *, application_name: str) -> psycopg.Connection[Any]:
         keepalives_idle=15,
         keepalives_interval=5,
         keepalives_count=3,
+        tcp_user_timeout=_SILENT_MILLISECONDS,
     )
     try:
         assume_app_role(connection)
@@ -95,6 +98,7 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
             "keepalives_idle": 15,
             "keepalives_interval": 5,
             "keepalives_count": 3,
+            "tcp_user_timeout": _SILENT_MILLISECONDS,
         },
     )
 

@@ -52,7 +52,7 @@ SELECT t.slug AS tenant, j.kind, j.state, j.attempt, j.max_attempts, j.run_at, j
        now() - coalesce(j.progressed_at, j.claimed_at) AS no_progress_for, j.id
 FROM jobs AS j JOIN tenants AS t ON t.id = j.tenant_id LEFT JOIN workers AS w ON w.id = j.worker_id
 WHERE j.state = 'dead' OR (j.state = 'queued' AND j.attempt > 0)
-   OR (j.state = 'running' AND (w.heartbeat_at < now() - interval '30 seconds'
+   OR (j.state = 'running' AND (w.heartbeat_at < now() - w.lease_term
        OR coalesce(j.progressed_at, j.claimed_at) < now() - interval '5 minutes'))
 ORDER BY j.created_at DESC;
 COMMENT ON VIEW ops.stuck_jobs IS 'What does not go on: dead, failing, or held by a silent worker; and why';
@@ -60,7 +60,7 @@ COMMENT ON VIEW ops.stuck_jobs IS 'What does not go on: dead, failing, or held b
 CREATE VIEW ops.workers AS
 SELECT w.name, w.version, w.started_at, now() - w.heartbeat_at AS silent_for,
        CASE WHEN w.stopped_at IS NOT NULL THEN 'stopped'
-            WHEN w.heartbeat_at < now() - interval '30 seconds' THEN 'silent' ELSE 'alive' END AS state,
+            WHEN w.heartbeat_at < now() - w.lease_term THEN 'silent' ELSE 'alive' END AS state,
        (SELECT count(*) FROM jobs AS j WHERE j.state = 'running' AND j.worker_id = w.id) AS jobs, w.id
 FROM workers AS w ORDER BY w.heartbeat_at DESC;
 COMMENT ON VIEW ops.workers IS 'Worker processes: which live, which fell silent, what they hold';

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -82,6 +83,8 @@ def test_failure_during_an_outage_is_written_down_after_it(
         handler.fails_with = [ValueError()]
         handler.go.set()
         assert handler.next_ended() == (claim, "raised")
+        # Long enough for an attempt to write it down, which fails.
+        time.sleep(2.0)
     finally:
         outage_server.start()
     eventually(lambda: queue.state(job_id) == "queued")

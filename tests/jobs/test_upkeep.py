@@ -61,7 +61,7 @@ def test_chore_that_takes_long_does_not_hold_up_the_heartbeat(
     worker = make_worker(lease=timedelta(seconds=1.5), chores=(Chore("slow", NEVER, dawdle),))
     assert entered.wait(SECONDS)
     queue.pass_time(2.0)
-    eventually(lambda: worker.is_connected)
+    eventually(lambda: worker.is_connected, seconds=SECONDS / 4)
     queue.enqueue()
     assert handler.next_ended()[1] == "completed"
     leave.set()
