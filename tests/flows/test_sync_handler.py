@@ -8,9 +8,9 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from backend.jobs.claim import Claim, LeaseLost
 from numpy.typing import NDArray
 
+from backend.configs.follower import ConfigFollower
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -23,10 +23,12 @@ from backend.connectors.providers.contract import (
     SourceItem,
 )
 from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.db.listen import Listener
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.sync_connector.flow import JOB_KIND, cancel_sync, start_sync
 from backend.flows.sync_connector.handler import SyncHandler
+from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.models import Job
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.keyring import Keyring
@@ -116,7 +118,8 @@ class Scene:
         self.keyring = keyring
         self.account: Account = database.make_tenant()
         self.source = ScriptedSource([])
-        self.handler = SyncHandler(self.db, keyring, embedder, {"github": self.source.make})
+        configs = ConfigFollower(self.db, Listener(database.url))
+        self.handler = SyncHandler(self.db, keyring, embedder, configs, {"github": self.source.make})
         with self.db.transaction(self.tenant_id) as session:
             self.connector = ConnectorRepository(session).connect(
                 self.tenant_id,
