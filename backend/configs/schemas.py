@@ -58,11 +58,11 @@ def schema_of(name: str) -> type[Config]:
 
 
 def validated(name: str, settings: Mapping[str, Any]) -> Config:
-    """`settings` as somebody sends them; what is left out has its default.
+    """`settings`, an object, as somebody sends them; what is left out has its default.
 
     Raises ConfigUnknown, and `pydantic.ValidationError` for an unknown setting or a value that is not allowed.
     """
-    return schema_of(name).model_validate(dict(settings))
+    return schema_of(name).model_validate(settings)
 
 
 def stored(name: str, settings: Mapping[str, Any]) -> Config:
