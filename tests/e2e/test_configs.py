@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.conftest import Client, Fleet, eventually
+from tests.e2e.conftest import Client, Fleet, eventually, free_ports
 
 PARSER = "/api/admin/config/parser"
 SMALL = 200
@@ -120,13 +120,27 @@ def test_publish_of_two_on_different_instances_has_one_winner(fleet: Fleet) -> N
     assert client.ok("GET", PARSER, at=2)["config"]["settings"]["chunk_characters"] == 500
 
 
-def test_process_that_was_stopped_is_shown_no_more(fleet: Fleet) -> None:
+def test_worker_that_was_stopped_is_shown_no_more(fleet: Fleet) -> None:
     client = fleet.sign_up()
     process = fleet.start_worker()
     name = f"worker{len(fleet.workers)}"
     eventually(lambda: name in versions(client), f"{name} to follow", 60)
     stop(fleet, process)
     assert name not in versions(client, at=1)
+
+
+def test_web_instance_that_was_stopped_is_shown_no_more(fleet: Fleet) -> None:
+    client = fleet.sign_up()
+    fleet.web.append(f"http://127.0.0.1:{free_ports(1)[0]}")
+    fleet.start_web(3)
+    try:
+        eventually(lambda: "web4" in versions(client), "web4 to follow", 60)
+    finally:
+        fleet.web.pop()
+        process = fleet.web_processes.pop()
+        process.terminate()
+        process.wait(20)
+    assert "web4" not in versions(client, at=1)
 
 
 def holder_of_job(client: Client) -> str:
