@@ -27,6 +27,8 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
+    configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies
+    ops/           instances                         which processes run, and how far they follow
     search/        the hybrid query, answers
     embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction

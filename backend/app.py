@@ -149,11 +149,11 @@ def _finish(response: Response) -> Response:
     if origin in services().settings.allowed_origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID"
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, ETag"
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
             response.headers["Access-Control-Allow-Headers"] = (
-                "Content-Type, Authorization, X-Tenant, Idempotency-Key, Last-Event-ID"
+                "Content-Type, Authorization, X-Tenant, Idempotency-Key, If-Match, Last-Event-ID"
             )
             response.headers["Access-Control-Max-Age"] = "600"
     # The path, never the query: it may carry a code, a state or a ticket.

@@ -124,6 +124,35 @@ def doctor() -> None:
     services.close()
 
 
+@app.command()
+def config(
+    name: Annotated[str, typer.Argument(help="What is configured, such as parser.")],
+    publish: Annotated[
+        str | None, typer.Option(help="Settings as JSON; what is left out has its default.")
+    ] = None,
+    seen: Annotated[
+        int | None, typer.Option(help="Publish only if this is still the newest version.")
+    ] = None,
+) -> None:
+    """Show or publish what counts for all workspaces that have no config of their own."""
+    from backend.configs.repository import ConfigRepository
+    from backend.configs.schemas import schema_of, validated
+    from backend.wiring import wire
+
+    fresh = None if publish is None else validated(name, json.loads(publish))
+    services = wire(_settings())
+    try:
+        with services.db.operator_transaction() as session:
+            configs = ConfigRepository(session)
+            if fresh is not None:
+                configs.publish(None, fresh, expected=seen)
+            newest = next(iter(configs.history(None, name, limit=1)), None)
+    finally:
+        services.close()
+    settings = schema_of(name)().model_dump() if newest is None else newest.settings
+    print(json.dumps({"version": 0 if newest is None else newest.version, "settings": settings}, indent=2))
+
+
 @app.command("generate-key")
 def generate_key_command() -> None:
     """Print a fresh key for SECRET_KEYS."""
@@ -164,7 +193,7 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
             tenant = TenantRepository(session).get_tenant_by_slug(slug)
         files = find_files(folder)
         outcomes: list[Outcome] = []
-        steps = import_files(services.db, services.embedder, tenant.id, folder, files)
+        steps = import_files(services.db, services.configs, services.embedder, tenant.id, folder, files)
         for outcome in track(steps, f"Importing into {slug}", total=len(files), console=console):
             outcomes.append(outcome)
             if outcome.state == "failed":

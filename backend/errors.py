@@ -46,6 +46,10 @@ class Conflict(StateError):
     """The state has moved on since it was read."""
 
 
+class Outdated(StateError):
+    """It has changed since the version that was named."""
+
+
 class Expired(StateError):
     """Its time has run out."""
 

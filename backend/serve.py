@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 from backend.settings import Settings
 
 if TYPE_CHECKING:
+    from backend.ops.presence import Presence
     from backend.wiring import Services
 
 
@@ -22,6 +23,7 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._services: Services | None = None
+        self._presence: Presence | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -52,17 +54,19 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         from backend.app import create_app
         from backend.db.schema import require_current
         from backend.logs import configure_logging
-        from backend.wiring import instance_name, wire
+        from backend.wiring import instance_name, take_part, wire
 
         settings = self._settings
         instance = instance_name(settings)
         configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
         require_current(settings.database_url.get_secret_value())
         self._services = wire(settings, run_blocking=_in_a_thread)
-        self._services.listener.start()
+        self._presence = take_part(self._services, kind="web")
         return create_app(self._services)
 
     def _close(self) -> None:
+        if self._presence is not None:
+            self._presence.stop()
         if self._services is not None:
             self._services.close()
 

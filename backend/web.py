@@ -17,6 +17,7 @@ from backend.errors import (
     Invalid,
     Locked,
     NotFound,
+    Outdated,
     StateError,
     TooLarge,
     Unauthenticated,
@@ -36,6 +37,7 @@ _STATUS = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (Outdated, HTTPStatus.PRECONDITION_FAILED),
     (Expired, HTTPStatus.GONE),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Locked, HTTPStatus.LOCKED),
@@ -43,6 +45,10 @@ _STATUS = (
 )
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+class AdministratorsOnly(Forbidden):
+    """Only administrators of the workspace may do this."""
 
 
 class Problem(BaseModel):
@@ -75,6 +81,14 @@ def services() -> "Services":
 def principal() -> Principal:
     """Who is asking. Only in routes that are neither public nor optional; those have passed the check."""
     return cast(Principal, g.principal)
+
+
+def administrator() -> Principal:
+    """The same, an administrator. Raises AdministratorsOnly."""
+    who = principal()
+    if not who.is_admin:
+        raise AdministratorsOnly
+    return who
 
 
 def found_principal() -> Principal | None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx2
 
+from backend import __version__
+from backend.configs.follower import ConfigFollower
 from backend.connectors.providers.contract import OAuthProvider
 from backend.connectors.providers.github.oauth import GitHubOAuth
 from backend.db.engine import create_engine
@@ -24,6 +26,7 @@ from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.keyring import Keyring
+from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
 from backend.tenants.passwords import Passwords
@@ -37,6 +40,7 @@ class Services:
     instance: str
     db: Database
     listener: Listener
+    configs: ConfigFollower
     keyring: Keyring
     passwords: Passwords
     embedder: Embedder
@@ -46,6 +50,7 @@ class Services:
 
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
+        self.configs.close()
         self.listener.close()
         self.http.close()
         self.db.close()
@@ -85,11 +90,14 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
     direct = settings.database_direct_url.get_secret_value() or url
     http = httpx2.Client(timeout=httpx2.Timeout(60, connect=5))
     engine = create_engine(url, pool_size=settings.database_pool_size, application_name=instance)
+    db = Database(engine, Notifier(url, application_name=f"{instance} notifier"))
+    listener = Listener(direct, application_name=f"{instance} listener")
     return Services(
         settings=settings,
         instance=instance,
-        db=Database(engine, Notifier(url, application_name=f"{instance} notifier")),
-        listener=Listener(direct, application_name=f"{instance} listener"),
+        db=db,
+        listener=listener,
+        configs=ConfigFollower(db, listener),
         keyring=make_keyring(settings),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=make_embedder(settings, http),
@@ -97,6 +105,21 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         oauth_providers=_oauth_providers(settings),
         http=http,
     )
+
+
+def take_part(services: Services, *, kind: str) -> Presence:
+    """Starts what a `kind` of process (web, worker) does besides its work, after any fork: it receives hints,
+    follows the configs and says that it is there. Stop what is returned, then close the services."""
+    presence = Presence(
+        services.db,
+        name=services.instance,
+        kind=kind,
+        version=__version__,
+        config_revision=lambda: services.configs.revision,
+    )
+    services.listener.start()
+    services.configs.start(on_change=presence.wake)
+    return presence.start()
 
 
 def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:

@@ -20,10 +20,11 @@ from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
+from backend.ops.repository import InstanceRepository
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
-from backend.wiring import instance_name, wire
+from backend.wiring import instance_name, take_part, wire
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +50,11 @@ _CHORES = (
         lambda session: WorkerRepository(session).purge_gone(older_than=timedelta(days=7)),
     ),
     Chore(
+        "purge instances",
+        timedelta(minutes=10),
+        lambda session: InstanceRepository(session).purge_gone(older_than=timedelta(days=1)),
+    ),
+    Chore(
         "purge sync_runs",
         timedelta(minutes=10),
         lambda session: SyncRunRepository(session).purge_finished(older_than=timedelta(days=90)),
@@ -66,11 +72,12 @@ def work(settings: Settings) -> None:
     instance = instance_name(settings)
     configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
     services = wire(settings)
-    services.listener.start()
+    presence = take_part(services, kind="worker")
     handler = SyncHandler(
         db=services.db,
         keyring=services.keyring,
         embedder=services.embedder,
+        configs=services.configs,
         make_source={"github": partial(make_github, settings.github_api_base)},
     )
     worker = Worker(
@@ -93,4 +100,5 @@ def work(settings: Settings) -> None:
     stop.wait()
     _log.info("worker stopping")
     worker.stop()
+    presence.stop()
     services.close()

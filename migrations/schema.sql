@@ -96,6 +96,183 @@ SET default_tablespace = '';
 
 SET default_table_access_method = heap;
 
+-- Name: config_versions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.config_versions (
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    settings jsonb,
+    revision bigint NOT NULL,
+    note text,
+    published_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_config_versions_settings_are_an_object CHECK ((jsonb_typeof(settings) = 'object'::text)),
+    CONSTRAINT ck_config_versions_version_is_counted CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.config_versions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.config_versions OWNER TO secondbrain_owner;
+
+-- Name: TABLE config_versions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.config_versions IS 'A tenant''s own settings by name, append-only; the newest version of a name counts';
+
+-- Name: COLUMN config_versions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN config_versions.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.name IS 'What is configured, such as parser';
+
+-- Name: COLUMN config_versions.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.version IS '1, 2, 3 … for each name';
+
+-- Name: COLUMN config_versions.settings; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.settings IS 'All settings of this version; none: the installation''s count again';
+
+-- Name: COLUMN config_versions.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.revision IS 'Its place among all changes of configs, in the order of commits';
+
+-- Name: COLUMN config_versions.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.note IS 'How it came about, if it was not simply published';
+
+-- Name: COLUMN config_versions.published_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.published_by IS 'Who published it';
+
+-- Name: COLUMN config_versions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.config_versions.created_at IS 'When the row was written';
+
+-- Name: installation_config_versions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.installation_config_versions (
+    name text NOT NULL,
+    version integer NOT NULL,
+    settings jsonb NOT NULL,
+    revision bigint NOT NULL,
+    note text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_installation_config_versions_settings_are_an_object CHECK ((jsonb_typeof(settings) = 'object'::text)),
+    CONSTRAINT ck_installation_config_versions_version_is_counted CHECK ((version > 0))
+);
+
+ALTER TABLE public.installation_config_versions OWNER TO secondbrain_owner;
+
+-- Name: TABLE installation_config_versions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.installation_config_versions IS 'Settings by name for all tenants without their own, append-only; the newest counts';
+
+-- Name: COLUMN installation_config_versions.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.name IS 'What is configured, such as parser';
+
+-- Name: COLUMN installation_config_versions.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.version IS '1, 2, 3 … for each name';
+
+-- Name: COLUMN installation_config_versions.settings; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.settings IS 'All settings of this version';
+
+-- Name: COLUMN installation_config_versions.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.revision IS 'Its place among all changes of configs, in the order of commits';
+
+-- Name: COLUMN installation_config_versions.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.note IS 'How it came about, if it was not simply published';
+
+-- Name: COLUMN installation_config_versions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.installation_config_versions.created_at IS 'When the row was written';
+
+-- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenants (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
+    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenants OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
+
+-- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
+
+-- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.name IS 'Name people see';
+
+-- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
+
+-- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
+
+-- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
+
+-- Name: config_versions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.config_versions AS
+ SELECT COALESCE(t.slug, '(installation)'::text) AS tenant,
+    v.name,
+    v.version,
+    v.note,
+    v.created_at,
+    v.revision,
+    (row_number() OVER (PARTITION BY v.tenant_id, v.name ORDER BY v.version DESC) = 1) AS is_newest
+   FROM (( SELECT config_versions.tenant_id,
+            config_versions.name,
+            config_versions.version,
+            config_versions.note,
+            config_versions.created_at,
+            config_versions.revision
+           FROM public.config_versions
+        UNION ALL
+         SELECT NULL::uuid AS tenant_id,
+            installation_config_versions.name,
+            installation_config_versions.version,
+            installation_config_versions.note,
+            installation_config_versions.created_at,
+            installation_config_versions.revision
+           FROM public.installation_config_versions) v
+     LEFT JOIN public.tenants t ON ((t.id = v.tenant_id)))
+  ORDER BY v.revision DESC;
+
+ALTER VIEW ops.config_versions OWNER TO secondbrain_operator;
+
+-- Name: VIEW config_versions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.config_versions IS 'What was configured when, for whom; the newest first';
+
 -- Name: connectors; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.connectors (
@@ -208,51 +385,6 @@ COMMENT ON COLUMN public.credentials.expires_at IS 'When the access token expire
 
 COMMENT ON COLUMN public.credentials.updated_at IS 'When they were last obtained or refreshed';
 
--- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.tenants (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    plan text DEFAULT 'free'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    deactivated_at timestamp with time zone,
-    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
-    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
-);
-
-ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tenants OWNER TO secondbrain_owner;
-
--- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
-
--- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
-
--- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.name IS 'Name people see';
-
--- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
-
--- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
-
--- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
-
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.connectors AS
@@ -274,6 +406,106 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 -- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
+
+-- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.instances (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    config_revision bigint,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.instances OWNER TO secondbrain_owner;
+
+-- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
+
+-- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
+
+-- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.kind IS 'web or worker';
+
+-- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
+
+-- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
+
+-- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
+
+-- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
+
+-- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
+
+-- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: instances; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.instances AS
+ SELECT name,
+    kind,
+    version,
+        CASE
+            WHEN (stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (heartbeat_at < (now() - '00:00:20'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state,
+    (now() - heartbeat_at) AS silent_for,
+    host,
+    pid,
+    config_revision,
+    (( SELECT count(*) AS count
+           FROM public.config_versions v
+          WHERE (v.revision > COALESCE(i.config_revision, (0)::bigint))) + ( SELECT count(*) AS count
+           FROM public.installation_config_versions v
+          WHERE (v.revision > COALESCE(i.config_revision, (0)::bigint)))) AS changes_behind,
+    ( SELECT jsonb_object_agg(g.name, g.version) AS jsonb_object_agg
+           FROM ( SELECT installation_config_versions.name,
+                    max(installation_config_versions.version) AS version
+                   FROM public.installation_config_versions
+                  WHERE (installation_config_versions.revision <= i.config_revision)
+                  GROUP BY installation_config_versions.name) g) AS installation_configs,
+    started_at,
+    id
+   FROM public.instances i
+  ORDER BY (stopped_at IS NOT NULL), name, started_at DESC;
+
+ALTER VIEW ops.instances OWNER TO secondbrain_operator;
+
+-- Name: VIEW instances; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.instances IS 'Processes: which live, which version they are, whether they follow the configs';
 
 -- Name: oauth_nonces; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1206,6 +1438,21 @@ COMMENT ON TABLE public.alembic_version IS 'Newest migration that was applied';
 
 COMMENT ON COLUMN public.alembic_version.version_num IS 'Its revision';
 
+-- Name: config_revisions; Type: SEQUENCE; Schema: public; Owner: secondbrain_owner
+
+CREATE SEQUENCE public.config_revisions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.config_revisions OWNER TO secondbrain_owner;
+
+-- Name: SEQUENCE config_revisions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON SEQUENCE public.config_revisions IS 'Counts changes of configs; drawn under a lock, so in the order of commits';
+
 -- Name: refresh_tokens; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.refresh_tokens (
@@ -1259,6 +1506,11 @@ ALTER TABLE ONLY public.alembic_version
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT pk_chunks PRIMARY KEY (tenant_id, id);
 
+-- Name: config_versions pk_config_versions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.config_versions
+    ADD CONSTRAINT pk_config_versions PRIMARY KEY (tenant_id, name, version);
+
 -- Name: connectors pk_connectors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.connectors
@@ -1273,6 +1525,16 @@ ALTER TABLE ONLY public.credentials
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
+
+-- Name: installation_config_versions pk_installation_config_versions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.installation_config_versions
+    ADD CONSTRAINT pk_installation_config_versions PRIMARY KEY (name, version);
+
+-- Name: instances pk_instances; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT pk_instances PRIMARY KEY (id);
 
 -- Name: jobs pk_jobs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1328,9 +1590,17 @@ ALTER TABLE ONLY public.connectors
 
 CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
 
+-- Name: ix_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (revision);
+
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
+
+-- Name: ix_installation_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_installation_config_versions_revision ON public.installation_config_versions USING btree (revision);
 
 -- Name: ix_jobs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1401,6 +1671,16 @@ ALTER TABLE ONLY public.chunks
 
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT fk_chunks_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: config_versions fk_config_versions_published_by; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.config_versions
+    ADD CONSTRAINT fk_config_versions_published_by FOREIGN KEY (tenant_id, published_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (published_by);
+
+-- Name: config_versions fk_config_versions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.config_versions
+    ADD CONSTRAINT fk_config_versions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: connectors fk_connectors_connected_by; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1496,6 +1776,10 @@ ALTER TABLE ONLY public.users
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
 
+-- Name: config_versions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.config_versions ENABLE ROW LEVEL SECURITY;
+
 -- Name: connectors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.connectors ENABLE ROW LEVEL SECURITY;
@@ -1519,6 +1803,10 @@ ALTER TABLE public.oauth_nonces ENABLE ROW LEVEL SECURITY;
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: config_versions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.config_versions TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: connectors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1587,6 +1875,10 @@ ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: config_versions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.config_versions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: connectors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1657,6 +1949,52 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
 
+-- Name: TABLE config_versions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT ON TABLE public.config_versions TO secondbrain_app;
+
+-- Name: COLUMN config_versions.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.name; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(name) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.version; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(version) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.revision; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(revision) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.note; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(note) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.published_by; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(published_by) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: COLUMN config_versions.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.config_versions TO secondbrain_operator;
+
+-- Name: TABLE installation_config_versions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT ON TABLE public.installation_config_versions TO secondbrain_app;
+GRANT SELECT,INSERT ON TABLE public.installation_config_versions TO secondbrain_operator;
+
+-- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
+GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
+
+-- Name: TABLE config_versions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.config_versions TO secondbrain_readonly;
+
 -- Name: TABLE connectors; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connectors TO secondbrain_app;
@@ -1682,14 +2020,17 @@ GRANT SELECT(expires_at) ON TABLE public.credentials TO secondbrain_operator;
 
 GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
 
--- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
-GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
-
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
+
+-- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.instances TO secondbrain_readonly;
 
 -- Name: TABLE oauth_nonces; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -1841,6 +2182,11 @@ GRANT SELECT ON TABLE ops.workers TO secondbrain_readonly;
 -- Name: TABLE alembic_version; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT ON TABLE public.alembic_version TO secondbrain_app;
+
+-- Name: SEQUENCE config_revisions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT USAGE ON SEQUENCE public.config_revisions TO secondbrain_app;
+GRANT USAGE ON SEQUENCE public.config_revisions TO secondbrain_operator;
 
 -- Name: TABLE refresh_tokens; Type: ACL; Schema: public; Owner: secondbrain_owner
 

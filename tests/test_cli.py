@@ -1,5 +1,6 @@
 """The `secondbrain` command, run as operators run it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -110,6 +111,31 @@ def test_import_refuses_with_one_clear_sentence(
     assert refused.returncode in (1, 2)
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_config_publishes_for_all_and_imports_follow(own_database: TestDatabase, tmp_path: Path) -> None:
+    account = own_database.make_tenant()
+    shown = run("config", "parser", database=own_database)
+    assert json.loads(shown.stdout)["version"] == 0, shown.stderr
+    settings = json.dumps({"chunk_characters": 300, "max_bytes": 5000})
+    published = run("config", "parser", "--publish", settings, "--seen", "0", database=own_database)
+    assert json.loads(published.stdout)["settings"]["chunk_characters"] == 300, published.stderr
+    late = run("config", "parser", "--publish", settings, "--seen", "0", database=own_database)
+    assert (late.returncode, late.stdout) == (1, "")
+    assert "was changed since" in late.stderr
+    for text in ('{"chunk_characters": 1}', '{"tyop": 1}', "[]", "{"):
+        refused = run("config", "parser", "--publish", text, database=own_database)
+        assert refused.returncode == 1, text
+        assert "Error: " in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+    (tmp_path / "notes.txt").write_text("This is a sentence of some length. " * 50)
+    (tmp_path / "large.txt").write_text("Much more. " * 1000)
+    done = run("import", str(tmp_path), "--tenant", account.slug, database=own_database)
+    assert "1 stored" in done.stdout
+    assert "large.txt: The file has 11000 bytes; at most 5000 are read." in done.stdout
+    with own_database.admin() as connection:
+        assert connection.execute("SELECT max(length(text)) <= 300 FROM chunks").fetchone() == (True,)
 
 
 def test_psql_opens_the_configured_database(database: TestDatabase) -> None:

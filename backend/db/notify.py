@@ -23,6 +23,7 @@ class Channel(StrEnum):
 
     JOBS = "jobs"  #            tenant_id:kind           work was enqueued
     SYNC_RUNS = "sync_runs"  #  tenant_id:run_id         a run's row changed
+    CONFIG_VERSIONS = "config_versions"  # tenant_id:name:version, or installation:name:version
     SESSIONS = "sessions"  #    tenant_id:session_id     a session ended
 
 

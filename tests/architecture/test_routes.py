@@ -197,7 +197,7 @@ def _with_cookie(app: OpenAPI, token: str) -> FlaskClient:
 def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
     """Calls a route with fitting parts of its path."""
     method, rule = route
-    path = rule.replace("<connector_type>", "github")
+    path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
     for part in ("<document_id>", "<session_id>", "<sync_id>"):
         path = path.replace(part, str(uuid4()))
     assert "<" not in path, f"{rule}: say in _call what goes into its path"

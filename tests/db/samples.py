@@ -74,6 +74,13 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "content_sha256": _HASH,
             "byte_size": "10",
         },
+        "config_versions": {
+            "tenant_id": _TENANT,
+            "name": "'parser'",
+            "version": "1",
+            "settings": "CAST('{}' AS jsonb)",
+            "revision": "nextval('config_revisions')",
+        },
         "chunks": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,
@@ -90,7 +97,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
 )
 
 #: Tables that belong to no tenant.
-NOT_TENANTS: Final = frozenset({"workers"})
+NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances"})
 
 
 def tenant_tables() -> list[str]:

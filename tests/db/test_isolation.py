@@ -34,6 +34,10 @@ SEALED_OFF: Final = (
 )
 
 
+#: What belongs to no tenant and every tenant may read.
+READ_BY_ALL: Final = frozenset({"installation_config_versions"})
+
+
 def test_every_table_has_a_sample() -> None:
     assert set(SAMPLES) == set(TABLES), "tests/db/samples.py must have a row for every table"
 
@@ -201,12 +205,28 @@ def test_operator_s_tenant_setting_does_not_matter(neighbours: Neighbours) -> No
 
 
 def test_app_cannot_touch_tables_of_no_tenant(neighbours: Neighbours) -> None:
-    for table in NOT_TENANTS:
+    for table in NOT_TENANTS - READ_BY_ALL:
         with (
             pytest.raises(ProgrammingError, match="permission denied"),
             neighbours.database.db.transaction(neighbours.mine) as session,
         ):
             session.execute(text(f"SELECT * FROM {table}"))
+
+
+@pytest.mark.parametrize("table", sorted(READ_BY_ALL))
+def test_app_cannot_write_what_every_tenant_reads(neighbours: Neighbours, table: str) -> None:
+    for statement in (
+        f"SELECT * FROM {table} FOR UPDATE",
+        f"DELETE FROM {table}",
+        f"INSERT INTO {table} SELECT",
+    ):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            neighbours.database.db.transaction(neighbours.mine) as session,
+        ):
+            session.execute(text(statement))
+    with neighbours.database.db.transaction(neighbours.mine) as session:
+        session.execute(text(f"SELECT * FROM {table}"))
 
 
 def test_readonly_login_reads_every_view_and_no_table(neighbours: Neighbours) -> None:

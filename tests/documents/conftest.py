@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.repository import NewDocument
 from backend.embeddings.providers.local import LocalEmbedder
@@ -36,6 +37,6 @@ def make_document(embedder: LocalEmbedder) -> MakeDocument:
             updated_at=None,
             metadata=metadata,
         )
-        return prepare(item, source_type="file", embedder=embedder)
+        return prepare(item, source_type="file", embedder=embedder, config=ParserConfig())
 
     return make

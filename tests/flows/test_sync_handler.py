@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.configs.follower import ConfigFollower
+from backend.configs.repository import ConfigRepository
+from backend.configs.schemas import ParserConfig
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -22,6 +25,7 @@ from backend.connectors.providers.contract import (
     SourceItem,
 )
 from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.db.listen import Listener
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.sync_connector.flow import JOB_KIND, cancel_sync, start_sync
@@ -116,7 +120,8 @@ class Scene:
         self.keyring = keyring
         self.account: Account = database.make_tenant()
         self.source = ScriptedSource([])
-        self.handler = SyncHandler(self.db, keyring, embedder, {"github": self.source.make})
+        configs = ConfigFollower(self.db, Listener(database.url))
+        self.handler = SyncHandler(self.db, keyring, embedder, configs, {"github": self.source.make})
         with self.db.transaction(self.tenant_id) as session:
             self.connector = ConnectorRepository(session).connect(
                 self.tenant_id,
@@ -177,6 +182,31 @@ def embedder() -> CountingEmbedder:
 @pytest.fixture
 def scene(own_database: TestDatabase, keyring: Keyring, embedder: CountingEmbedder) -> Scene:
     return Scene(own_database, keyring, embedder)
+
+
+def test_run_reads_each_page_as_configured_then(scene: Scene) -> None:
+    """What is published between two pages counts for the second one."""
+    text = "This is a sentence of some length. " * 100
+
+    def publish() -> None:
+        with scene.db.transaction(scene.tenant_id) as session:
+            config = ParserConfig(chunk_characters=300, max_bytes=2 * len(text))
+            ConfigRepository(session).publish(scene.tenant_id, config, expected=0)
+
+    scene.source.steps[:] = [[item(1, text)], publish, [item(2, text + "And more."), item(3, 3 * text)]]
+    run = scene.start()
+    scene.work()
+    with scene.database.admin() as connection:
+        rows = connection.execute(
+            "SELECT d.external_id, max(length(c.text)) FROM documents AS d JOIN chunks AS c"
+            " ON c.document_id = d.id GROUP BY 1"
+        ).fetchall()
+    longest = {str(external_id): int(str(characters)) for external_id, characters in rows}
+    assert set(longest) == {"item-1", "item-2"}
+    assert longest["item-1"] > 300 >= longest["item-2"]
+    with scene.db.transaction(scene.tenant_id) as session:
+        (failure,) = SyncRunRepository(session).list_failures(scene.tenant_id, run.id)
+    assert (failure.external_id, failure.stage) == ("item-3", "parse")
 
 
 def test_run_stores_every_page_and_finishes(scene: Scene) -> None:

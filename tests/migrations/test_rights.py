@@ -20,6 +20,8 @@ NOT_TENANTS: Final = MappingProxyType(
     {
         "alembic_version": "which migration was applied",
         "workers": "processes serve all tenants; only the operator role reads or writes them",
+        "instances": "processes serve all tenants; only the operator role reads or writes them",
+        "installation_config_versions": "counts for all tenants without their own; they read it, the operator writes",
     }
 )
 
@@ -29,6 +31,8 @@ OTHER_KEY: Final = MappingProxyType(
         "alembic_version": "belongs to no tenant",
         "tenants": "is what tenant_id points to; its own key is the tenant",
         "workers": "belongs to no tenant",
+        "instances": "belongs to no tenant",
+        "installation_config_versions": "belongs to no tenant",
         "jobs": "one queue, claimed across tenants; the next job is found by state, not by tenant",
     }
 )
@@ -40,6 +44,8 @@ UNIQUE_ACROSS: Final = MappingProxyType(
         "pk_tenants": "the tenant itself",
         "pk_jobs": "a random id, see OTHER_KEY",
         "pk_workers": "belongs to no tenant",
+        "pk_instances": "belongs to no tenant",
+        "pk_installation_config_versions": "belongs to no tenant",
         "uq_tenants_slug": "a tenant is found by its slug",
         "uq_users_email": "a person signs in with an address alone, so it must name one account",
     }
@@ -246,6 +252,7 @@ def test_owners_are_the_ones_intended(catalogue: Catalogue) -> None:
     )
     assert owned == [
         ("ops", "v", OPERATOR_ROLE, True),
+        ("public", "S", OWNER_ROLE, True),
         ("public", "r", OWNER_ROLE, True),
         ("public", "search_chunks", SEARCH_ROLE, True),
     ]
@@ -284,7 +291,8 @@ def test_public_is_granted_nothing(catalogue: Catalogue) -> None:
 
 def test_nobody_but_the_owner_may_create_truncate_or_add_triggers(catalogue: Catalogue) -> None:
     for role in (APP_ROLE, OPERATOR_ROLE, SEARCH_ROLE, READONLY_ROLE):
-        beyond = {p for _, p in granted(catalogue, role)} - {"SELECT", "INSERT", "UPDATE", "DELETE"}
+        # USAGE is to draw from a sequence.
+        beyond = {p for _, p in granted(catalogue, role)} - {"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE"}
         assert not beyond, role
         assert rows(
             catalogue,
@@ -301,20 +309,20 @@ def test_operator_cannot_read_content_or_secrets(catalogue: Catalogue, column: s
     ) == [(False,)]
 
 
-def test_operator_adds_rows_to_workers_only(catalogue: Catalogue) -> None:
+def test_operator_adds_rows_only_where_no_tenant_owns_them(catalogue: Catalogue) -> None:
     writable = rows(
         catalogue,
         "SELECT c.relname::text FROM pg_class AS c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
-        " AND has_any_column_privilege(%s, c.oid, 'INSERT')",
+        " AND has_any_column_privilege(%s, c.oid, 'INSERT') ORDER BY 1",
         OPERATOR_ROLE,
     )
-    assert writable == [("workers",)]
+    assert writable == [("installation_config_versions",), ("instances",), ("workers",)]
 
 
 def test_app_does_not_touch_what_is_no_tenant_s(catalogue: Catalogue) -> None:
     assert granted(catalogue, APP_ROLE) & {
         (table, privilege) for table in NOT_TENANTS for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")
-    } == {("alembic_version", "SELECT")}
+    } == {("alembic_version", "SELECT"), ("installation_config_versions", "SELECT")}
 
 
 def granted(catalogue: Catalogue, role: str) -> set[tuple[str, str]]:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from backend.configs.follower import ConfigFollower
+from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database
 from backend.documents.parsing.failures import ParseFailed
@@ -15,7 +17,6 @@ from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, prepare
 
-LARGEST_FILE_BYTES = 32 * 1024 * 1024
 _SKIPPED_FOLDERS = frozenset(("node_modules", "__pycache__", "venv"))
 
 
@@ -48,15 +49,21 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def import_files(
-    db: Database, embedder: Embedder, tenant_id: UUID, folder: Path, files: list[Path]
+    db: Database,
+    configs: ConfigFollower,
+    embedder: Embedder,
+    tenant_id: UUID,
+    folder: Path,
+    files: list[Path],
 ) -> Iterator[Outcome]:
     """Ingests `files` of `folder`; a file that cannot be read is an outcome, not an end.
 
     Raises DatabaseUnavailable, EmbeddingFailed; what was imported until then stays.
     """
     for path in files:
+        config = configs.current(tenant_id, ParserConfig)
         try:
-            item = _read(path, folder if folder.is_dir() else folder.parent)
+            item = _read(path, folder if folder.is_dir() else folder.parent, config.max_bytes)
         except OSError as error:
             yield Outcome(path, "failed", error.strerror or type(error).__name__)
             continue
@@ -71,7 +78,7 @@ def import_files(
             yield Outcome(path, "unchanged")
             continue
         try:
-            document = prepare(item, source_type="file", embedder=embedder)
+            document = prepare(item, source_type="file", embedder=embedder, config=config)
         except ParseFailed as error:
             yield Outcome(path, "failed", error.message)
             continue
@@ -80,10 +87,10 @@ def import_files(
         yield Outcome(path, "stored" if stored else "unchanged", chunks=len(document.chunks))
 
 
-def _read(path: Path, root: Path) -> SourceItem:
+def _read(path: Path, root: Path, max_bytes: int) -> SourceItem:
     status = path.stat()
-    if status.st_size > LARGEST_FILE_BYTES:
-        raise ValueError(f"The file is larger than {LARGEST_FILE_BYTES // 1024 // 1024} MB.")
+    if status.st_size > max_bytes:
+        raise ValueError(f"The file has {status.st_size} bytes; at most {max_bytes} are read.")
     relative = path.relative_to(root)
     return SourceItem(
         # The whole path: two folders may each have a README.

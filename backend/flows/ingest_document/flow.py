@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.chunking import chunk
 from backend.documents.parsing.parser import parse
@@ -22,16 +23,27 @@ def fingerprint(item: SourceItem) -> bytes:
     return hashlib.sha256(hashlib.sha256(item.body).digest() + facts.encode()).digest()
 
 
-def prepare(item: SourceItem, *, source_type: str, embedder: Embedder) -> NewDocument:
-    """The item as a document with chunks and vectors. Slow: no transaction may be open.
+def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig) -> NewDocument:
+    """The item as a document with chunks and vectors, as `config` says. Slow: no transaction may be open.
 
     Raises:
         ParseFailed: it cannot be read, with the reason for a person.
         EmbeddingFailed: the model does not answer; nothing is stored with a missing vector.
     """
-    parsed = parse(item.body, file_name=item.file_name, mime_type=item.mime_type)
+    parsed = parse(
+        item.body,
+        file_name=item.file_name,
+        mime_type=item.mime_type,
+        max_bytes=config.max_bytes,
+        timeout_seconds=config.timeout_seconds,
+    )
     title = _storable(item.title or parsed.title or item.file_name)
-    passages = chunk(parsed.text, is_markdown=parsed.is_markdown)
+    passages = chunk(
+        parsed.text,
+        is_markdown=parsed.is_markdown,
+        max_characters=config.chunk_characters,
+        overlap=config.chunk_overlap,
+    )
     # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
     vectors = embedder.embed([_in_context(title, p.heading_path, p.text) for p in passages])
     return NewDocument(

@@ -8,6 +8,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
+from backend.configs.follower import ConfigFollower
+from backend.configs.schemas import ParserConfig
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -51,6 +53,7 @@ class SyncHandler:
     db: Database
     keyring: Keyring
     embedder: Embedder
+    configs: ConfigFollower
     make_source: Mapping[str, MakeSource]
 
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
@@ -157,6 +160,7 @@ class SyncHandler:
     ) -> tuple[list[NewDocument], int, list[Failure]]:
         """(documents to store, how many need nothing, failures); no transaction is open meanwhile."""
         failures = [Failure(f.external_id, f.url, f.stage, f.reason) for f in page.failures]
+        config = self.configs.current(claim.tenant_id, ParserConfig)
         hashes = {item.external_id: fingerprint(item) for item in page.items}
         with self.db.transaction(claim.tenant_id) as session:
             unchanged = DocumentRepository(session).list_unchanged(claim.tenant_id, connector.id, hashes)
@@ -169,7 +173,9 @@ class SyncHandler:
                 noted_at = time.monotonic()
                 self._note(claim, run_id, item)
             try:
-                prepared[item.external_id] = prepare(item, source_type=connector.type, embedder=self.embedder)
+                prepared[item.external_id] = prepare(
+                    item, source_type=connector.type, embedder=self.embedder, config=config
+                )
             except Unavailable:
                 raise
             except StateError as error:

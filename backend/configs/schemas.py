@@ -1,0 +1,70 @@
+"""What can be configured: one schema per name. A name is added by a class here and a line in `SCHEMAS`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from backend.errors import NotFound
+
+
+class ConfigUnknown(NotFound):
+    """Nothing of this name can be configured."""
+
+
+class Config(BaseModel):
+    """Settings that are published together under `name`; every one has a default and limits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: ClassVar[str]
+
+
+class ParserConfig(Config):
+    """How documents become passages; counts for whatever is read from then on."""
+
+    name: ClassVar[str] = "parser"
+
+    max_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    """Documents of more bytes are not read."""
+
+    timeout_seconds: int = Field(120, ge=1, le=3600)
+    """Reading one document may take so long."""
+
+    chunk_characters: int = Field(2000, ge=200, le=8000)
+    """A passage has at most so many characters."""
+
+    chunk_overlap: int = Field(0, ge=0)
+    """Neighbouring passages share up to so many characters; at most half a passage."""
+
+    @model_validator(mode="after")
+    def _overlap_leaves_room(self) -> Self:
+        # Beyond half, the number of passages of a document grows without bound.
+        if self.chunk_overlap > self.chunk_characters // 2:
+            raise ValueError("chunk_overlap must be at most half of chunk_characters")
+        return self
+
+
+SCHEMAS: Mapping[str, type[Config]] = MappingProxyType({ParserConfig.name: ParserConfig})
+
+
+def schema_of(name: str) -> type[Config]:
+    """The schema of `name`. Raises ConfigUnknown."""
+    try:
+        return SCHEMAS[name]
+    except KeyError as error:
+        raise ConfigUnknown from error
+
+
+def validated(name: str, settings: Mapping[str, Any]) -> Config:
+    """`settings`, an object, as somebody sends them; what is left out has its default.
+
+    Raises ConfigUnknown, and `pydantic.ValidationError` for an unknown setting or a value that is not allowed.
+    """
+    return schema_of(name).model_validate(settings)
+
+
+def stored(name: str, settings: Mapping[str, Any]) -> Config:
+    """`settings` as they were stored, perhaps by a newer version of the product: what is unknown is left out."""
+    return schema_of(name).model_validate(dict(settings), extra="ignore")
