@@ -192,12 +192,12 @@ def test_declined_consent_is_told_as_such_and_ends_the_attempt(
 
 
 def test_words_of_the_provider_are_not_repeated(web: Instance, person: Person, browser: Browser) -> None:
-    said = "<script>alert(1)</script> call +1 555 0100"
+    said = "<script>alert(1)</script> call the pelican hotline"
     for query in ({"error": said}, {"error": "server_error", "error_description": said, "error_uri": said}):
         url = callback(state=begin(browser, person, web), code="", **query)
         answer = browser.get(url, web)
         assert reason(answer) == REFUSED
-        assert "555" not in answer.text + str(answer.headers)
+        assert "pelican" not in answer.text + str(answer.headers)
 
 
 def test_code_that_the_provider_refuses_is_told_as_such(
@@ -210,7 +210,7 @@ def test_code_that_the_provider_refuses_is_told_as_such(
 
 
 def refuse_with_words(_: Any) -> Reply:
-    return json_reply({"error": "strange", "error_description": "<b>call +1 555 0100</b>"})
+    return json_reply({"error": "strange", "error_description": "<b>call the pelican hotline</b>"})
 
 
 def answer_nonsense(_: Any) -> Reply:
