@@ -19,6 +19,7 @@ TENANT_TABLES: Final = frozenset(tenant_tables())
 NOT_TENANTS: Final = MappingProxyType(
     {
         "alembic_version": "which migration was applied",
+        "rate_limits": "counts people who have not signed in, too; only the operator role reads or writes it",
         "workers": "processes serve all tenants; only the operator role reads or writes them",
     }
 )
@@ -27,6 +28,7 @@ NOT_TENANTS: Final = MappingProxyType(
 OTHER_KEY: Final = MappingProxyType(
     {
         "alembic_version": "belongs to no tenant",
+        "rate_limits": "belongs to no tenant",
         "tenants": "is what tenant_id points to; its own key is the tenant",
         "workers": "belongs to no tenant",
         "jobs": "one queue, claimed across tenants; the next job is found by state, not by tenant",
@@ -38,6 +40,7 @@ UNIQUE_ACROSS: Final = MappingProxyType(
     {
         "alembic_version_pkc": "belongs to no tenant",
         "pk_tenants": "the tenant itself",
+        "pk_rate_limits": "belongs to no tenant",
         "pk_jobs": "a random id, see OTHER_KEY",
         "pk_workers": "belongs to no tenant",
         "uq_tenants_slug": "a tenant is found by its slug",
@@ -47,6 +50,7 @@ UNIQUE_ACROSS: Final = MappingProxyType(
 
 #: The columns that must never be read across tenants; nothing the operator role does needs them.
 SEALED_OFF: Final = (
+    "api_keys.secret_sha256",
     "chunks.embedding",
     "chunks.heading_path",
     "chunks.search",
@@ -60,6 +64,8 @@ SEALED_OFF: Final = (
     "documents.metadata",
     "documents.title",
     "documents.url",
+    "idempotency_keys.fingerprint_sha256",
+    "idempotency_keys.sealed_answer",
     "refresh_tokens.token_sha256",
 )
 
@@ -301,14 +307,14 @@ def test_operator_cannot_read_content_or_secrets(catalogue: Catalogue, column: s
     ) == [(False,)]
 
 
-def test_operator_adds_rows_to_workers_only(catalogue: Catalogue) -> None:
+def test_operator_adds_rows_to_what_is_no_tenant_s_only(catalogue: Catalogue) -> None:
     writable = rows(
         catalogue,
         "SELECT c.relname::text FROM pg_class AS c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
         " AND has_any_column_privilege(%s, c.oid, 'INSERT')",
         OPERATOR_ROLE,
     )
-    assert writable == [("workers",)]
+    assert sorted(writable) == [("rate_limits",), ("workers",)]
 
 
 def test_app_does_not_touch_what_is_no_tenant_s(catalogue: Catalogue) -> None:
