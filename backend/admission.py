@@ -93,8 +93,9 @@ class Admission:
             self._give_back(response)
             self._keep_answer(response)
         except Unavailable as error:
-            # What the route did has been committed, so its answer is the truth; only the repeat will not have it.
             _log.warning("not settled", cause=type(error.__cause__).__name__)
+        except Exception:  # noqa: BLE001 - logged; what the route did is committed, so its answer is the truth
+            _log.exception("not settled")
         return response
 
     # -- rate limits

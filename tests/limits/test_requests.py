@@ -287,6 +287,13 @@ class Odd:
             count()
             return Response(b"x" * (2 * 1024 * 1024))
 
+        @at.app.post("/breaking", doc_ui=False)
+        def breaking() -> Response:
+            count()
+            with at.database.admin() as connection:
+                connection.execute("ALTER TABLE idempotency_keys RENAME TO somewhere_else")
+            return Response("done")
+
         @at.app.post("/form", doc_ui=False)
         def form() -> Response:
             count()
@@ -317,6 +324,17 @@ def test_answer_that_is_too_large_is_not_made_twice(odd: Odd) -> None:
     person = odd.at.sign_in()
     assert len(odd.post("/large", person).data) == 2 * 1024 * 1024
     problem(odd.post("/large", person), 409, "ANSWER_NOT_KEPT")
+    assert odd.calls == 1
+
+
+def test_answer_that_cannot_be_kept_is_given_all_the_same(odd: Odd) -> None:
+    """The route has committed what it did; to call that an error would be wrong."""
+    person = odd.at.sign_in()
+    answer = odd.post("/breaking", person)
+    assert (answer.status_code, answer.text) == (200, "done")
+    with odd.at.database.admin() as connection:
+        connection.execute("ALTER TABLE somewhere_else RENAME TO idempotency_keys")
+    problem(odd.post("/breaking", person), 409, "REQUEST_IN_PROGRESS")
     assert odd.calls == 1
 
 

@@ -1,6 +1,8 @@
 """Which requests are limited, by what."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -32,6 +34,12 @@ def test_every_limit_is_used() -> None:
     names = [rule.name for rule in DEFAULTS]
     assert len(set(names)) == len(names)
     assert {name for limits in ROUTES.values() for name in limits} | {"changes"} == set(names)
+
+
+def test_documentation_names_every_limit() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    shown = dict(re.findall(r"^\| `([a-z_]+)` \| (\d+) ", page, flags=re.MULTILINE))
+    assert shown == {rule.name: str(rule.count) for rule in DEFAULTS}
 
 
 def test_public_changes_of_state_are_limited_by_address() -> None:
