@@ -4,6 +4,7 @@ Every piece of shared state is a row in Postgres. Web and worker processes hold 
 be started, killed and replaced at any moment. A folder is a piece of state; start with its `__init__.py`.
 
     app.py         the web application: routes, who may call them, how errors are answered
+    admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
     serve.py       one web instance (gunicorn, gevent)
@@ -21,7 +22,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
 
     db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
-    tenants/       tenants, users, sessions          who is asking; the one room others may import
+    tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import
     oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
     connectors/    connectors, credentials (sealed)  providers/ read the sources
     jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
@@ -29,6 +30,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
     configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies
     ops/           instances                         which processes run, and how far they follow
+    limits/        rate_limits, idempotency_keys     take, give back; claim, answer (once), release
     search/        the hybrid query, answers
     embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction

@@ -18,10 +18,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend import __version__
+from backend.admission import Admission
 from backend.db.transaction import is_value_refused
 from backend.errors import StateError, Unauthenticated, Unavailable
 from backend.rooms import ROUTES
-from backend.tenants.access import Principal, authenticate
+from backend.tenants.access import Principal, authenticate, authenticate_session
 from backend.web import SESSION_COOKIE, Problem, problem, public, services, status_of
 from backend.wiring import Services
 
@@ -59,7 +60,9 @@ def create_app(s: Services) -> OpenAPI:
             version=__version__,
             description="The knowledge backend that needs nothing but Postgres.",
         ),
-        security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        security_schemes={
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT, or an API key"}
+        },
         responses={"4XX": Problem, "5XX": Problem},
         validation_error_status=400,
         validation_error_model=Problem,
@@ -72,9 +75,13 @@ def create_app(s: Services) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = s.settings.max_request_bytes
     for module in ROUTES:
         app.register_api(import_module(module).api)
+    admission = Admission(s)
     app.before_request(_begin)
     app.before_request(_authenticate)
+    app.before_request(admission.admit)
+    # The last one registered is the first to see the answer.
     app.after_request(_finish)
+    app.after_request(admission.settle)
     app.register_error_handler(StateError, _state_error)
     app.register_error_handler(ValidationError, _validation_problem)
     app.register_error_handler(HTTPException, _http_error)
@@ -125,7 +132,7 @@ def _principal(token: str, access: str) -> Principal | None:
         return authenticate(s.db, s.keyring, token)
     if access == "cookie" and request.method == "GET":
         cookie = request.cookies.get(SESSION_COOKIE)
-        return authenticate(s.db, s.keyring, cookie) if cookie else None
+        return authenticate_session(s.db, s.keyring, cookie) if cookie else None
     return None
 
 
@@ -149,7 +156,9 @@ def _finish(response: Response) -> Response:
     if origin in services().settings.allowed_origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, ETag"
+        response.headers["Access-Control-Expose-Headers"] = (
+            "X-Request-ID, ETag, Retry-After, Idempotency-Replayed"
+        )
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
             response.headers["Access-Control-Allow-Headers"] = (
@@ -176,6 +185,8 @@ def _state_error(error: StateError) -> Response:
     response = problem(status, error.message, error.error_code, **error.context)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = "2"
+    elif "retry_after" in error.context:
+        response.headers["Retry-After"] = str(error.context["retry_after"])
     return response
 
 

@@ -62,5 +62,13 @@ class TooLarge(StateError):
     """It is larger than this installation accepts."""
 
 
+class Unprocessable(StateError):
+    """What was sent makes sense, but not here."""
+
+
+class TooMany(StateError):
+    """That was too often; wait a moment."""
+
+
 class Unavailable(StateError):
     """Something this needs does not answer right now; try again."""

@@ -4,11 +4,12 @@ Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of it
 """
 
 #: Folders of `backend/` that own tables; each is one piece of shared state.
-ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "configs", "ops")
+ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "configs", "ops", "limits")
 
 #: Modules with an `api` blueprint.
 ROUTES = (
     "backend.tenants.routes",
+    "backend.tenants.api_keys.routes",
     "backend.documents.routes",
     "backend.configs.routes",
     "backend.flows.connect_account.routes",

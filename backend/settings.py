@@ -6,12 +6,15 @@ differs between machines. What should change while processes run is a versioned 
 
 import base64
 import binascii
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_LIMIT = re.compile(r"(?P<name>[a-z_]+)=(?:off|(?P<count>[1-9]\d{0,8})/(?P<seconds>[1-9]\d{0,8}))")
 
 
 class Settings(BaseSettings):
@@ -69,6 +72,17 @@ class Settings(BaseSettings):
 
     trusted_proxies: int = Field(0, alias="TRUSTED_PROXIES", ge=0, le=10)
     """How many proxies in front each add the caller's address to X-Forwarded-For; 0 believes no such header."""
+
+    rate_limits: Annotated[tuple[tuple[str, int, int], ...], NoDecode] = Field((), alias="RATE_LIMITS")
+    """Changed limits, as `name=count/seconds`, comma separated; `name=off` lifts one. The names and their defaults
+    are in `backend/limits/rules.py`."""
+
+    idempotency_lease_seconds: int = Field(120, alias="IDEMPOTENCY_LEASE_SECONDS", ge=1, le=3600)
+    """How long a request with an Idempotency-Key may take before a repeat no longer waits for it: longer than any
+    answer takes, and as long as a repeat has to wait after a crash."""
+
+    idempotency_keep_seconds: int = Field(86400, alias="IDEMPOTENCY_KEEP_SECONDS", ge=60, le=604800)
+    """How long an answer is repeated for its Idempotency-Key."""
 
     access_token_seconds: int = Field(12 * 3600, alias="ACCESS_TOKEN_SECONDS", ge=60)
     """Life of an access token; existing clients never refresh, so it is as long as a working day."""
@@ -157,6 +171,16 @@ class Settings(BaseSettings):
         if len({kid for kid, _ in value}) != len(value):
             raise ValueError("SECRET_KEYS: two keys have the same id")
         return value
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _split_limits(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = [_LIMIT.fullmatch(part.strip()) for part in value.split(",") if part.strip()]
+        if not all(found):
+            raise ValueError("RATE_LIMITS: not of the form name=count/seconds or name=off, comma separated")
+        return tuple((m["name"], int(m["count"] or 0), int(m["seconds"] or 1)) for m in found if m)
 
     @field_validator("cors_origins", mode="before")
     @classmethod

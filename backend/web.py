@@ -20,10 +20,12 @@ from backend.errors import (
     Outdated,
     StateError,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
+    Unprocessable,
 )
-from backend.tenants.access import Principal, authenticate
+from backend.tenants.access import Principal, authenticate_session
 
 if TYPE_CHECKING:
     # Below the rooms, whose routes import this module; only app.py and what starts a process know the wiring.
@@ -41,6 +43,8 @@ _STATUS = (
     (Expired, HTTPStatus.GONE),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Locked, HTTPStatus.LOCKED),
+    (Unprocessable, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
@@ -102,7 +106,7 @@ def cookie_principal() -> Principal | None:
     if not token:
         return None
     try:
-        return authenticate(services().db, services().keyring, token)
+        return authenticate_session(services().db, services().keyring, token)
     except Unauthenticated:
         return None
 
@@ -116,6 +120,18 @@ def public(view: View) -> View:
 def cookie_allowed(view: View) -> View:
     """Marks a reading route that the session cookie opens too, because a browser cannot send a header there."""
     view.access = "cookie"  # type: ignore[attr-defined]
+    return view
+
+
+def session_only(view: View) -> View:
+    """Marks a route that no API key opens: what manages sessions and keys."""
+    view.session_only = True  # type: ignore[attr-defined]
+    return view
+
+
+def only_reads(view: View) -> View:
+    """Marks a route that changes nothing though it is a POST: the scope `read` is enough for it."""
+    view.only_reads = True  # type: ignore[attr-defined]
     return view
 
 

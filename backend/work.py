@@ -18,6 +18,8 @@ from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.limits.repository import RateLimitRepository
+from backend.limits.repository import purge_expired as purge_idempotency_keys
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.ops.repository import InstanceRepository
@@ -59,6 +61,12 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: SyncRunRepository(session).purge_finished(older_than=timedelta(days=90)),
     ),
+    Chore(
+        "purge rate_limits",
+        timedelta(minutes=10),
+        lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
+    ),
+    Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
 )
 
 

@@ -96,6 +96,205 @@ SET default_tablespace = '';
 
 SET default_table_access_method = heap;
 
+-- Name: api_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.api_keys (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT ck_api_keys_scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['read'::text, 'write'::text, 'admin'::text]))),
+    CONSTRAINT ck_api_keys_secret_is_hashed CHECK ((length(secret_sha256) = 32))
+);
+
+ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_keys OWNER TO secondbrain_owner;
+
+-- Name: TABLE api_keys; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.api_keys IS 'Keys of programs that act for a user, as hashes; revoked, not deleted';
+
+-- Name: COLUMN api_keys.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN api_keys.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN api_keys.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.user_id IS 'For whom it acts';
+
+-- Name: COLUMN api_keys.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.name IS 'What it is for, as its maker wrote it';
+
+-- Name: COLUMN api_keys.secret_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.secret_sha256 IS 'SHA-256 of the key; the key itself is nowhere';
+
+-- Name: COLUMN api_keys.scopes; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.scopes IS 'What it may do at most: read, write, admin';
+
+-- Name: COLUMN api_keys.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.created_at IS 'When the row was written';
+
+-- Name: COLUMN api_keys.last_used_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.last_used_at IS 'Last seen, to about five minutes';
+
+-- Name: COLUMN api_keys.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.expires_at IS 'When it stops being accepted; never if empty';
+
+-- Name: COLUMN api_keys.revoked_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.api_keys.revoked_at IS 'When it was revoked; it is dead since';
+
+-- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenants (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
+    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenants OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
+
+-- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
+
+-- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.name IS 'Name people see';
+
+-- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
+
+-- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
+
+-- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
+
+-- Name: users; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.users (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    email text NOT NULL,
+    full_name text NOT NULL,
+    role text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_users_email_is_lower_case CHECK ((email = lower(email))),
+    CONSTRAINT ck_users_role_is_known CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
+);
+
+ALTER TABLE ONLY public.users FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.users OWNER TO secondbrain_owner;
+
+-- Name: TABLE users; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.users IS 'People who can sign in; an e-mail address is unique across the installation';
+
+-- Name: COLUMN users.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN users.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN users.email; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.email IS 'Sign-in name, lower case';
+
+-- Name: COLUMN users.full_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.full_name IS 'Name as the person writes it';
+
+-- Name: COLUMN users.role; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.role IS 'admin, member or viewer';
+
+-- Name: COLUMN users.password_hash; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.password_hash IS 'Argon2id in PHC string format';
+
+-- Name: COLUMN users.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.created_at IS 'When the row was written';
+
+-- Name: COLUMN users.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.updated_at IS 'When the account last changed';
+
+-- Name: COLUMN users.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.users.deactivated_at IS 'Since when this person may not sign in';
+
+-- Name: api_keys; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.api_keys AS
+ SELECT t.slug AS tenant,
+    u.email,
+    k.name,
+    k.scopes,
+        CASE
+            WHEN (k.revoked_at IS NOT NULL) THEN 'revoked'::text
+            WHEN (k.expires_at <= now()) THEN 'expired'::text
+            WHEN ((u.deactivated_at IS NOT NULL) OR (t.deactivated_at IS NOT NULL)) THEN 'void'::text
+            ELSE 'active'::text
+        END AS state,
+    k.created_at,
+    k.last_used_at,
+    k.expires_at,
+    k.revoked_at,
+    k.id
+   FROM ((public.api_keys k
+     JOIN public.tenants t ON ((t.id = k.tenant_id)))
+     JOIN public.users u ON (((u.tenant_id = k.tenant_id) AND (u.id = k.user_id))))
+  ORDER BY k.created_at DESC;
+
+ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
+
+-- Name: VIEW api_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
+
 -- Name: config_versions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.config_versions (
@@ -193,51 +392,6 @@ COMMENT ON COLUMN public.installation_config_versions.note IS 'How it came about
 -- Name: COLUMN installation_config_versions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.installation_config_versions.created_at IS 'When the row was written';
-
--- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.tenants (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    plan text DEFAULT 'free'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    deactivated_at timestamp with time zone,
-    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
-    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
-);
-
-ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tenants OWNER TO secondbrain_owner;
-
--- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
-
--- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
-
--- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.name IS 'Name people see';
-
--- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
-
--- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
-
--- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
 
 -- Name: config_versions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -406,6 +560,113 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 -- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
+
+-- Name: idempotency_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.idempotency_keys (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    key_sha256 bytea NOT NULL,
+    fingerprint_sha256 bytea NOT NULL,
+    request text NOT NULL,
+    lease bigint NOT NULL,
+    leased_until timestamp with time zone NOT NULL,
+    status_code smallint,
+    sealed_answer bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    answered_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_idempotency_keys_answer_has_a_status CHECK (((sealed_answer IS NULL) OR (status_code IS NOT NULL))),
+    CONSTRAINT ck_idempotency_keys_answered_has_a_time CHECK (((status_code IS NULL) = (answered_at IS NULL))),
+    CONSTRAINT ck_idempotency_keys_key_is_hashed CHECK ((length(key_sha256) = 32)),
+    CONSTRAINT ck_idempotency_keys_request_is_hashed CHECK ((length(fingerprint_sha256) = 32))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.idempotency_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.idempotency_keys OWNER TO secondbrain_owner;
+
+-- Name: TABLE idempotency_keys; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.idempotency_keys IS 'Requests that must happen once, with the answer a repeat is given';
+
+-- Name: COLUMN idempotency_keys.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN idempotency_keys.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.user_id IS 'Who asked';
+
+-- Name: COLUMN idempotency_keys.key_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.key_sha256 IS 'SHA-256 of the Idempotency-Key header';
+
+-- Name: COLUMN idempotency_keys.fingerprint_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.fingerprint_sha256 IS 'SHA-256 of method, path, query and body: another request may not use the key';
+
+-- Name: COLUMN idempotency_keys.request; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.request IS 'Method and route, for a person';
+
+-- Name: COLUMN idempotency_keys.lease; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.lease IS 'Raised by whoever takes over; fences off whoever held it before';
+
+-- Name: COLUMN idempotency_keys.leased_until; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.leased_until IS 'Until when nobody else may take over while it runs';
+
+-- Name: COLUMN idempotency_keys.status_code; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.status_code IS 'Of the answer; none while it runs';
+
+-- Name: COLUMN idempotency_keys.sealed_answer; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.sealed_answer IS 'Headers and body, encrypted for this row; none if they were too large to keep';
+
+-- Name: COLUMN idempotency_keys.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.created_at IS 'When the row was written';
+
+-- Name: COLUMN idempotency_keys.answered_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.answered_at IS 'When the answer was stored';
+
+-- Name: COLUMN idempotency_keys.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.idempotency_keys.expires_at IS 'Until when the key stands for this request';
+
+-- Name: idempotency_keys; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.idempotency_keys AS
+ SELECT t.slug AS tenant,
+    u.email,
+    k.request,
+        CASE
+            WHEN (k.expires_at <= now()) THEN 'expired'::text
+            WHEN (k.status_code IS NOT NULL) THEN 'answered'::text
+            WHEN (k.leased_until <= now()) THEN 'stalled'::text
+            ELSE 'running'::text
+        END AS state,
+    k.status_code AS status,
+    k.lease AS attempt,
+    k.created_at,
+    k.answered_at,
+    k.leased_until,
+    k.expires_at
+   FROM ((public.idempotency_keys k
+     JOIN public.tenants t ON ((t.id = k.tenant_id)))
+     JOIN public.users u ON (((u.tenant_id = k.tenant_id) AND (u.id = k.user_id))))
+  ORDER BY k.created_at DESC;
+
+ALTER VIEW ops.idempotency_keys OWNER TO secondbrain_operator;
+
+-- Name: VIEW idempotency_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.idempotency_keys IS 'Requests that must happen once: running, stalled, answered, expired';
 
 -- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -719,6 +980,62 @@ ALTER VIEW ops.queue OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.queue IS 'How much work waits for whom, and for how long';
 
+-- Name: rate_limits; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE UNLOGGED TABLE public.rate_limits (
+    rule text NOT NULL,
+    subject text NOT NULL,
+    full_at timestamp with time zone NOT NULL,
+    refused_count bigint DEFAULT '0'::bigint NOT NULL,
+    refused_at timestamp with time zone,
+    CONSTRAINT ck_rate_limits_refusals_are_counted CHECK ((refused_count >= 0)),
+    CONSTRAINT ck_rate_limits_refused_has_a_time CHECK (((refused_count = 0) = (refused_at IS NULL)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE public.rate_limits OWNER TO secondbrain_owner;
+
+-- Name: TABLE rate_limits; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.rate_limits IS 'Token buckets: how often somebody may still ask; emptied by a crash, which only forgives';
+
+-- Name: COLUMN rate_limits.rule; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.rate_limits.rule IS 'Which limit, such as search or login';
+
+-- Name: COLUMN rate_limits.subject; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.rate_limits.subject IS 'Whose bucket: a user id, a network address or the hash of an account''s name';
+
+-- Name: COLUMN rate_limits.full_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.rate_limits.full_at IS 'When the bucket is full again; each token pushes it on';
+
+-- Name: COLUMN rate_limits.refused_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.rate_limits.refused_count IS 'Requests that found it empty since the row was made';
+
+-- Name: COLUMN rate_limits.refused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.rate_limits.refused_at IS 'When a request last found it empty';
+
+-- Name: rate_limits; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.rate_limits AS
+ SELECT rule,
+    subject,
+    refused_count AS refused,
+    refused_at,
+    GREATEST((full_at - now()), '00:00:00'::interval) AS full_in
+   FROM public.rate_limits b
+  ORDER BY refused_at DESC NULLS LAST, full_at DESC;
+
+ALTER VIEW ops.rate_limits OWNER TO secondbrain_operator;
+
+-- Name: VIEW rate_limits; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.rate_limits IS 'Who asks often, and who was refused; the latest refusals first';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -782,66 +1099,6 @@ COMMENT ON COLUMN public.sessions.ended_at IS 'When it was ended; its tokens are
 -- Name: COLUMN sessions.end_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected';
-
--- Name: users; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.users (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    email text NOT NULL,
-    full_name text NOT NULL,
-    role text NOT NULL,
-    password_hash text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deactivated_at timestamp with time zone,
-    CONSTRAINT ck_users_email_is_lower_case CHECK ((email = lower(email))),
-    CONSTRAINT ck_users_role_is_known CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text, 'viewer'::text])))
-);
-
-ALTER TABLE ONLY public.users FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.users OWNER TO secondbrain_owner;
-
--- Name: TABLE users; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.users IS 'People who can sign in; an e-mail address is unique across the installation';
-
--- Name: COLUMN users.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN users.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN users.email; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.email IS 'Sign-in name, lower case';
-
--- Name: COLUMN users.full_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.full_name IS 'Name as the person writes it';
-
--- Name: COLUMN users.role; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.role IS 'admin, member or viewer';
-
--- Name: COLUMN users.password_hash; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.password_hash IS 'Argon2id in PHC string format';
-
--- Name: COLUMN users.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.created_at IS 'When the row was written';
-
--- Name: COLUMN users.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.updated_at IS 'When the account last changed';
-
--- Name: COLUMN users.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.users.deactivated_at IS 'Since when this person may not sign in';
 
 -- Name: sessions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1501,6 +1758,11 @@ COMMENT ON COLUMN public.refresh_tokens.rotated_at IS 'When it was exchanged; se
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+-- Name: api_keys pk_api_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id);
+
 -- Name: chunks pk_chunks; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -1526,6 +1788,11 @@ ALTER TABLE ONLY public.credentials
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
 
+-- Name: idempotency_keys pk_idempotency_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT pk_idempotency_keys PRIMARY KEY (tenant_id, user_id, key_sha256);
+
 -- Name: installation_config_versions pk_installation_config_versions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.installation_config_versions
@@ -1545,6 +1812,11 @@ ALTER TABLE ONLY public.jobs
 
 ALTER TABLE ONLY public.oauth_nonces
     ADD CONSTRAINT pk_oauth_nonces PRIMARY KEY (tenant_id, nonce_sha256);
+
+-- Name: rate_limits pk_rate_limits; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.rate_limits
+    ADD CONSTRAINT pk_rate_limits PRIMARY KEY (rule, subject);
 
 -- Name: refresh_tokens pk_refresh_tokens; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1586,6 +1858,10 @@ ALTER TABLE ONLY public.workers
 ALTER TABLE ONLY public.connectors
     ADD CONSTRAINT uq_connectors_type UNIQUE (tenant_id, type);
 
+-- Name: ix_api_keys_user; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_api_keys_user ON public.api_keys USING btree (tenant_id, user_id);
+
 -- Name: ix_chunks_search; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
@@ -1597,6 +1873,10 @@ CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
+
+-- Name: ix_idempotency_keys_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_idempotency_keys_expires_at ON public.idempotency_keys USING btree (expires_at);
 
 -- Name: ix_installation_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1662,6 +1942,16 @@ CREATE UNIQUE INDEX uq_tenants_slug ON public.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_users_email ON public.users USING btree (email);
 
+-- Name: api_keys fk_api_keys_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: api_keys fk_api_keys_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
+
 -- Name: chunks fk_chunks_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -1711,6 +2001,16 @@ ALTER TABLE ONLY public.documents
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: idempotency_keys fk_idempotency_keys_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT fk_idempotency_keys_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: idempotency_keys fk_idempotency_keys_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT fk_idempotency_keys_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
 
 -- Name: jobs fk_jobs_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1772,6 +2072,10 @@ ALTER TABLE ONLY public.sync_runs
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: api_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
@@ -1792,6 +2096,10 @@ ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
+-- Name: idempotency_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+
 -- Name: jobs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
@@ -1799,6 +2107,10 @@ ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 -- Name: oauth_nonces; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.oauth_nonces ENABLE ROW LEVEL SECURITY;
+
+-- Name: api_keys operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.api_keys TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1819,6 +2131,10 @@ CREATE POLICY operator ON public.credentials TO secondbrain_operator USING (true
 -- Name: documents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.documents TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: idempotency_keys operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.idempotency_keys TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: jobs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1872,6 +2188,10 @@ ALTER TABLE public.sync_errors ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
 
+-- Name: api_keys tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.api_keys TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -1891,6 +2211,10 @@ CREATE POLICY tenant ON public.credentials TO secondbrain_app USING ((tenant_id 
 -- Name: documents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.documents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: idempotency_keys tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.idempotency_keys TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: jobs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1949,6 +2273,60 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
 
+-- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO secondbrain_app;
+
+-- Name: COLUMN api_keys.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.user_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(user_id) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.name; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(name) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.scopes; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(scopes) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.last_used_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(last_used_at) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: COLUMN api_keys.revoked_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(revoked_at) ON TABLE public.api_keys TO secondbrain_operator;
+
+-- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
+GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
+
+-- Name: TABLE users; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO secondbrain_app;
+GRANT SELECT ON TABLE public.users TO secondbrain_operator;
+
+-- Name: TABLE api_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
+
 -- Name: TABLE config_versions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT ON TABLE public.config_versions TO secondbrain_app;
@@ -1986,11 +2364,6 @@ GRANT SELECT(created_at) ON TABLE public.config_versions TO secondbrain_operator
 GRANT SELECT ON TABLE public.installation_config_versions TO secondbrain_app;
 GRANT SELECT,INSERT ON TABLE public.installation_config_versions TO secondbrain_operator;
 
--- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
-GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
-
 -- Name: TABLE config_versions; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.config_versions TO secondbrain_readonly;
@@ -2023,6 +2396,55 @@ GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE idempotency_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO secondbrain_app;
+GRANT DELETE ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.user_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(user_id) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.key_sha256; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(key_sha256) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.request; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(request) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.lease; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(lease) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.leased_until; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(leased_until) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.status_code; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(status_code) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.answered_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(answered_at) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: COLUMN idempotency_keys.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.idempotency_keys TO secondbrain_operator;
+
+-- Name: TABLE idempotency_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.idempotency_keys TO secondbrain_readonly;
 
 -- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -2082,15 +2504,18 @@ GRANT UPDATE(last_error) ON TABLE public.jobs TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.queue TO secondbrain_readonly;
 
+-- Name: TABLE rate_limits; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO secondbrain_operator;
+
+-- Name: TABLE rate_limits; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sessions TO secondbrain_operator;
-
--- Name: TABLE users; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO secondbrain_app;
-GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 
 -- Name: TABLE sessions; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

@@ -2,6 +2,7 @@
 
     signed up ──► active ──► deactivated          (tenants, users)
     started ──► rotated, rotated … ──► ended      (sessions: logged out, revoked, reuse detected, expired)
+    made (shown once) ──► revoked or expired      (api_keys: for programs, see api_keys/)
 
 An access token is a signed claim "I belong to session S"; the session's row decides, on every request and
 every instance, whether that still means anything. A refresh token is opaque, stored as a hash, good for one

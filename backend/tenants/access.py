@@ -1,16 +1,20 @@
-"""From an access token to who is asking."""
+"""From an access token or an API key to who is asking."""
 
 import time
 from dataclasses import dataclass
 from uuid import UUID
 
+from email_validator import EmailNotValidError, validate_email
+
 from backend.db.transaction import Database
-from backend.errors import Unauthenticated
+from backend.errors import Forbidden, Unauthenticated
 from backend.keyring import Keyring, TokenExpired, TokenInvalid
+from backend.tenants.api_keys.repository import KEY_PREFIX, ApiKeyInvalid, ApiKeyRepository, tenant_of_key
 from backend.tenants.models import Tenant, User
 from backend.tenants.repository import SessionRepository, SessionRevoked
 
 PURPOSE = "access"
+ALL_SCOPES = frozenset({"read", "write", "admin"})
 
 
 class AccessTokenInvalid(Unauthenticated):
@@ -25,19 +29,34 @@ class AccessTokenExpired(Unauthenticated):
     code = "TOKEN_EXPIRED"
 
 
+class SessionNeeded(Forbidden):
+    """An API key cannot do this; sign in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a person of a tenant in a session."""
+    """Who is asking: a person of a tenant, in a session or through a program that holds one of their keys."""
 
     tenant_id: UUID
     user_id: UUID
-    session_id: UUID
+    session_id: UUID | None
+    """None for an API key, which has no session to end, list or refresh."""
     user: User
     tenant: Tenant
+    scopes: frozenset[str] = ALL_SCOPES
+    """What may be done at most, whatever the role allows."""
 
     @property
     def is_admin(self) -> bool:
-        return self.user.role == "admin"
+        """Whether what is kept for administrators is allowed: by the role as it is now, and by the key."""
+        return self.user.role == "admin" and "admin" in self.scopes
+
+    @property
+    def in_session(self) -> UUID:
+        """The session. Raises SessionNeeded for an API key."""
+        if self.session_id is None:
+            raise SessionNeeded
+        return self.session_id
 
 
 def issue_access_token(
@@ -58,12 +77,21 @@ def issue_access_token(
 
 
 def authenticate(db: Database, keyring: Keyring, token: str) -> Principal:
-    """Who holds `token`.
+    """Who holds `token`, an access token or an API key; one indexed read, so what is revoked is so at once.
 
     Raises:
-        AccessTokenInvalid, AccessTokenExpired: the token itself.
+        AccessTokenInvalid, AccessTokenExpired, ApiKeyInvalid: the token itself.
         SessionRevoked: the session has ended, or its user or tenant was deactivated.
     """
+    return (
+        _authenticate_key(db, token)
+        if token.startswith(KEY_PREFIX)
+        else authenticate_session(db, keyring, token)
+    )
+
+
+def authenticate_session(db: Database, keyring: Keyring, token: str) -> Principal:
+    """The same for an access token alone: a browser's cookie is never a program's key."""
     try:
         claims = keyring.verify(PURPOSE, token)
         tenant_id, user_id, session_id = (UUID(str(claims[name])) for name in ("tid", "sub", "sid"))
@@ -76,3 +104,26 @@ def authenticate(db: Database, keyring: Keyring, token: str) -> Principal:
     if active is None or active.user.id != user_id:
         raise SessionRevoked
     return Principal(tenant_id, user_id, session_id, active.user, active.tenant)
+
+
+def _authenticate_key(db: Database, token: str) -> Principal:
+    tenant_id = tenant_of_key(token)
+    with db.transaction(tenant_id) as session:
+        found = ApiKeyRepository(session).find_active(tenant_id, token)
+    if found is None:
+        raise ApiKeyInvalid
+    return Principal(tenant_id, found.user.id, None, found.user, found.tenant, frozenset(found.scopes))
+
+
+def normalized_email(email: str) -> str:
+    """One spelling for every way to write an address. Raises EmailNotValidError."""
+    return validate_email(email.strip(), check_deliverability=False).normalized.lower()
+
+
+def account_name(email: str) -> str:
+    """The spelling under which a log-in looks for `email`, which may be no address."""
+    try:
+        return normalized_email(email)
+    except EmailNotValidError:
+        # Not asked for by sign-up, but accounts can be made without it.
+        return email.strip().lower()

@@ -1,9 +1,9 @@
-"""tenants, users, sessions, refresh_tokens."""
+"""tenants, users, sessions, refresh_tokens, api_keys."""
 
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.dialects.postgresql import ARRAY, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, CreatedAt, Key, Moment, Sha256, TenantKey, Words
@@ -106,3 +106,34 @@ class RefreshToken(Base):
     rotated_at: Mapped[Moment | None] = mapped_column(
         comment="When it was exchanged; seen again after that it is stolen"
     )
+
+
+class ApiKey(Base):
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "user_id"],
+            ["users.tenant_id", "users.id"],
+            ondelete="CASCADE",
+            name="fk_api_keys_user",
+        ),
+        Index("ix_api_keys_user", "tenant_id", "user_id"),
+        CheckConstraint("length(secret_sha256) = 32", name="secret_is_hashed"),
+        CheckConstraint(
+            "cardinality(scopes) > 0 AND scopes <@ ARRAY['read', 'write', 'admin']", name="scopes_are_known"
+        ),
+        {"comment": "Keys of programs that act for a user, as hashes; revoked, not deleted"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    id: Mapped[Key]
+    user_id: Mapped[UUID] = mapped_column(comment="For whom it acts")
+    name: Mapped[Words] = mapped_column(comment="What it is for, as its maker wrote it")
+    secret_sha256: Mapped[Sha256] = mapped_column(comment="SHA-256 of the key; the key itself is nowhere")
+    scopes: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), comment="What it may do at most: read, write, admin"
+    )
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[Moment | None] = mapped_column(comment="Last seen, to about five minutes")
+    expires_at: Mapped[Moment | None] = mapped_column(comment="When it stops being accepted; never if empty")
+    revoked_at: Mapped[Moment | None] = mapped_column(comment="When it was revoked; it is dead since")

@@ -4,13 +4,13 @@ from datetime import timedelta
 from ipaddress import ip_address
 from uuid import UUID, uuid4
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 
 from backend.errors import Forbidden, Invalid, Unauthenticated
-from backend.tenants.access import issue_access_token
+from backend.tenants.access import account_name, issue_access_token, normalized_email
 from backend.tenants.models import Tenant, User
 from backend.tenants.passwords import MAX_LENGTH, check_strength
 from backend.tenants.repository import (
@@ -21,7 +21,16 @@ from backend.tenants.repository import (
     tenant_of_refresh_token,
 )
 from backend.tenants.views import LogIn, Refresh, SessionView, SignUp, TenantView, Tokens, UserView
-from backend.web import SESSION_COOKIE, Answer, answer, found_principal, principal, public, services
+from backend.web import (
+    SESSION_COOKIE,
+    Answer,
+    answer,
+    found_principal,
+    principal,
+    public,
+    services,
+    session_only,
+)
 
 api = APIBlueprint(
     "auth", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")]
@@ -74,7 +83,7 @@ class SessionPath(BaseModel):
 def signup(body: SignUp) -> Response:
     """Make a workspace and its first user, who administers it."""
     try:
-        email = _normalized(body.email)
+        email = normalized_email(body.email)
     except EmailNotValidError as error:
         raise InvalidEmail(str(error)) from error
     check_strength(body.password, email=email)
@@ -99,13 +108,8 @@ def signup(body: SignUp) -> Response:
 def login(body: LogIn) -> Response:
     """Start a session. Unknown address and wrong password are answered alike, in the same time."""
     s = services()
-    try:
-        email = _normalized(body.email)
-    except EmailNotValidError:
-        # Not asked for by sign-up, but accounts can be made without it.
-        email = body.email.strip()
     with s.db.operator_transaction() as session:
-        found = TenantRepository(session).find_user_by_email(email)
+        found = TenantRepository(session).find_user_by_email(account_name(body.email))
     password_hash = None if found is None else found[0].password_hash
     if not s.passwords.matches(password_hash, body.password[: MAX_LENGTH + 1]) or found is None:
         raise InvalidCredentials
@@ -124,6 +128,8 @@ def me() -> Response:
     """Who is signed in."""
     who = principal()
     response = answer(Account(user=UserView.of(who.user), tenant=TenantView.of(who.tenant)))
+    if who.session_id is None:
+        return response
     # A restored session gets its cookie here; links and event streams carry no header.
     return _with_cookie(response, request.headers["Authorization"].partition(" ")[2].strip())
 
@@ -152,7 +158,7 @@ def refresh(body: Refresh) -> Response:
 def logout() -> Response:
     """End the session on every instance, its access token included. Always succeeds."""
     who = found_principal()
-    if who is not None:
+    if who is not None and who.session_id is not None:
         with services().db.transaction(who.tenant_id) as session:
             SessionRepository(session).end(who.tenant_id, who.session_id, reason="logged_out")
     response = answer(Answer())
@@ -161,24 +167,27 @@ def logout() -> Response:
 
 
 @api.post("/logout-all", responses={200: SessionsRevoked})
+@session_only
 def logout_all() -> Response:
     """End all sessions of the user but this one."""
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
-        count = SessionRepository(session).end_others(who.tenant_id, who.user_id, keep=who.session_id)
+        count = SessionRepository(session).end_others(who.tenant_id, who.user_id, keep=who.in_session)
     return answer(SessionsRevoked(sessions_revoked=count))
 
 
 @api.get("/sessions", responses={200: Sessions})
+@session_only
 def list_sessions() -> Response:
     """The user's running sessions."""
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         rows = SessionRepository(session).list_active(who.tenant_id, who.user_id)
-    return answer(Sessions(sessions=[SessionView.of(row, who.session_id) for row in rows]))
+    return answer(Sessions(sessions=[SessionView.of(row, who.in_session) for row in rows]))
 
 
 @api.delete("/sessions/<session_id>", responses={200: Answer})
+@session_only
 def end_session(path: SessionPath) -> Response:
     """End one of the user's own sessions."""
     who = principal()
@@ -189,11 +198,6 @@ def end_session(path: SessionPath) -> Response:
     if not ended:
         raise SessionNotFound
     return answer(Answer())
-
-
-def _normalized(email: str) -> str:
-    """One spelling for every way to write an address. Raises EmailNotValidError."""
-    return validate_email(email.strip(), check_deliverability=False).normalized.lower()
 
 
 def _start_session(repository: SessionRepository, user: User, tenant: Tenant) -> SignedIn:

@@ -93,11 +93,32 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "embedding": "CAST('[1,0,0]' AS halfvec)",
             "embedding_model": "'sample'",
         },
+        "idempotency_keys": {
+            "tenant_id": _TENANT,
+            "user_id": _OWN_ID,
+            "key_sha256": _HASH,
+            "fingerprint_sha256": _HASH,
+            "request": "'POST /api/search'",
+            "lease": "1",
+            "leased_until": _SOON,
+            "status_code": "200",
+            "sealed_answer": _HASH,
+            "answered_at": "now()",
+            "expires_at": _SOON,
+        },
+        "api_keys": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "user_id": _OWN_ID,
+            "name": "'Sample'",
+            "secret_sha256": _HASH,
+            "scopes": "ARRAY['read']",
+        },
     }
 )
 
 #: Tables that belong to no tenant.
-NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances"})
+NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances", "rate_limits"})
 
 
 def tenant_tables() -> list[str]:

@@ -29,6 +29,10 @@ SEALED_OFF: Final = (
     ("chunks", "*"),
     ("credentials", "sealed"),
     ("credentials", "*"),
+    ("api_keys", "secret_sha256"),
+    ("api_keys", "*"),
+    ("idempotency_keys", "sealed_answer"),
+    ("idempotency_keys", "*"),
     ("refresh_tokens", "token_sha256"),
     ("refresh_tokens", "*"),
 )

@@ -19,6 +19,7 @@ TENANT_TABLES: Final = frozenset(tenant_tables())
 NOT_TENANTS: Final = MappingProxyType(
     {
         "alembic_version": "which migration was applied",
+        "rate_limits": "counts people who have not signed in, too; only the operator role reads or writes it",
         "workers": "processes serve all tenants; only the operator role reads or writes them",
         "instances": "processes serve all tenants; only the operator role reads or writes them",
         "installation_config_versions": "counts for all tenants without their own; they read it, the operator writes",
@@ -29,6 +30,7 @@ NOT_TENANTS: Final = MappingProxyType(
 OTHER_KEY: Final = MappingProxyType(
     {
         "alembic_version": "belongs to no tenant",
+        "rate_limits": "belongs to no tenant",
         "tenants": "is what tenant_id points to; its own key is the tenant",
         "workers": "belongs to no tenant",
         "instances": "belongs to no tenant",
@@ -42,6 +44,7 @@ UNIQUE_ACROSS: Final = MappingProxyType(
     {
         "alembic_version_pkc": "belongs to no tenant",
         "pk_tenants": "the tenant itself",
+        "pk_rate_limits": "belongs to no tenant",
         "pk_jobs": "a random id, see OTHER_KEY",
         "pk_workers": "belongs to no tenant",
         "pk_instances": "belongs to no tenant",
@@ -53,6 +56,7 @@ UNIQUE_ACROSS: Final = MappingProxyType(
 
 #: The columns that must never be read across tenants; nothing the operator role does needs them.
 SEALED_OFF: Final = (
+    "api_keys.secret_sha256",
     "chunks.embedding",
     "chunks.heading_path",
     "chunks.search",
@@ -66,6 +70,8 @@ SEALED_OFF: Final = (
     "documents.metadata",
     "documents.title",
     "documents.url",
+    "idempotency_keys.fingerprint_sha256",
+    "idempotency_keys.sealed_answer",
     "refresh_tokens.token_sha256",
 )
 
@@ -316,7 +322,7 @@ def test_operator_adds_rows_only_where_no_tenant_owns_them(catalogue: Catalogue)
         " AND has_any_column_privilege(%s, c.oid, 'INSERT') ORDER BY 1",
         OPERATOR_ROLE,
     )
-    assert writable == [("installation_config_versions",), ("instances",), ("workers",)]
+    assert writable == [("installation_config_versions",), ("instances",), ("rate_limits",), ("workers",)]
 
 
 def test_app_does_not_touch_what_is_no_tenant_s(catalogue: Catalogue) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from backend.flows.ask.flow import Reply, ask
 from backend.search.repository import Hit
-from backend.web import Answer, answer, principal, services
+from backend.web import Answer, answer, only_reads, principal, services
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
 
@@ -73,6 +73,7 @@ class SearchAnswer(Answer):
 
 
 @api.post("/api/search", responses={200: SearchAnswer})
+@only_reads
 def search(body: Question) -> Response:
     """Ask the workspace's documents. No hit, an empty workspace or a silent language model are answers too."""
     who = principal()
