@@ -26,6 +26,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
+    knowledge/     entity_aliases, graph_*           record, replace, forget, neighbours; who is related to what
     search/        the hybrid query, answers
     embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction

@@ -4,13 +4,15 @@ Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of it
 """
 
 #: Folders of `backend/` that own tables; each is one piece of shared state.
-ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents")
+ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "knowledge")
 
 #: Modules with an `api` blueprint.
 ROUTES = (
     "backend.tenants.routes",
     "backend.documents.routes",
+    "backend.knowledge.routes",
     "backend.flows.connect_account.routes",
     "backend.flows.sync_connector.routes",
     "backend.flows.ask.routes",
+    "backend.flows.delete_document.routes",
 )

@@ -18,6 +18,7 @@ from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.knowledge.repository import AliasRepository
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.settings import Settings
@@ -31,6 +32,11 @@ _CHORES = (
         "purge oauth_nonces",
         timedelta(minutes=10),
         lambda session: OAuthNonceRepository(session).purge_expired(older_than=timedelta(days=7)),
+    ),
+    Chore(
+        "purge entity_aliases",
+        timedelta(minutes=10),
+        lambda session: AliasRepository(session).purge_expired(older_than=timedelta(hours=1)),
     ),
     Chore(
         "purge jobs",

@@ -275,6 +275,272 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
 
+-- Name: entity_aliases; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE UNLOGGED TABLE public.entity_aliases (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    alias text NOT NULL COLLATE pg_catalog."C",
+    entity_ids uuid[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_entity_aliases_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+);
+
+ALTER TABLE ONLY public.entity_aliases FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.entity_aliases OWNER TO secondbrain_owner;
+
+-- Name: TABLE entity_aliases; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.entity_aliases IS 'Names resolved lately and to what; a cache, emptied by a crash of the server';
+
+-- Name: COLUMN entity_aliases.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN entity_aliases.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.kind IS 'Of what kind the name was looked up';
+
+-- Name: COLUMN entity_aliases.alias; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.alias IS 'The name: NFKC, case and white space folded';
+
+-- Name: COLUMN entity_aliases.entity_ids; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.entity_ids IS 'Everything it may stand for; none: nobody known, several: ambiguous';
+
+-- Name: COLUMN entity_aliases.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.created_at IS 'When the row was written';
+
+-- Name: COLUMN entity_aliases.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.expires_at IS 'When it stops counting, by the database''s clock';
+
+-- Name: graph_entities; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_entities (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    kind text NOT NULL,
+    provider text NOT NULL,
+    external_key text NOT NULL,
+    name text NOT NULL,
+    name_key text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_graph_entities_has_a_key_and_a_name CHECK (((external_key <> ''::text) AND (name <> ''::text))),
+    CONSTRAINT ck_graph_entities_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.graph_entities FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_entities OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_entities; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_entities IS 'What documents are about; identified by kind, provider and external key, never by name';
+
+-- Name: COLUMN graph_entities.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_entities.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN graph_entities.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.kind IS 'person, repository, document, label, …';
+
+-- Name: COLUMN graph_entities.provider; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.provider IS 'Who gave the external key, such as github';
+
+-- Name: COLUMN graph_entities.external_key; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.external_key IS 'Its identity there: a login, owner/name, an id';
+
+-- Name: COLUMN graph_entities.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.name IS 'What people call it now';
+
+-- Name: COLUMN graph_entities.name_key; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.name_key IS 'The name for comparing: NFKC, case and white space folded';
+
+-- Name: COLUMN graph_entities.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.created_at IS 'When the row was written';
+
+-- Name: graph_evidence; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_evidence (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    kind text NOT NULL,
+    object_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    chunk_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.graph_evidence FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_evidence OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_evidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_evidence IS 'Which documents say a relation; one that nothing says is deleted';
+
+-- Name: COLUMN graph_evidence.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_evidence.subject_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.subject_id IS 'The relation''s subject';
+
+-- Name: COLUMN graph_evidence.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.kind IS 'The relation''s kind';
+
+-- Name: COLUMN graph_evidence.object_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.object_id IS 'The relation''s object';
+
+-- Name: COLUMN graph_evidence.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.document_id IS 'Which document says so';
+
+-- Name: COLUMN graph_evidence.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.chunk_id IS 'In which passage, while that is there';
+
+-- Name: COLUMN graph_evidence.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.created_at IS 'When the row was written';
+
+-- Name: graph_mentions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_mentions (
+    tenant_id uuid NOT NULL,
+    entity_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    chunk_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.graph_mentions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_mentions OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_mentions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_mentions IS 'Which documents name an entity; one that nothing names is deleted';
+
+-- Name: COLUMN graph_mentions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_mentions.entity_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.entity_id IS 'What is named';
+
+-- Name: COLUMN graph_mentions.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.document_id IS 'Which document names it';
+
+-- Name: COLUMN graph_mentions.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.chunk_id IS 'In which passage, while that is there';
+
+-- Name: COLUMN graph_mentions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.created_at IS 'When the row was written';
+
+-- Name: graph_relations; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_relations (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    kind text NOT NULL,
+    object_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_graph_relations_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+);
+
+ALTER TABLE ONLY public.graph_relations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_relations OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_relations; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_relations IS 'How entities are related: subject, kind, object';
+
+-- Name: COLUMN graph_relations.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_relations.subject_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.subject_id IS 'Who or what';
+
+-- Name: COLUMN graph_relations.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.kind IS 'authored, belongs_to, labelled, …';
+
+-- Name: COLUMN graph_relations.object_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.object_id IS 'To whom or what';
+
+-- Name: COLUMN graph_relations.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.created_at IS 'When the row was written';
+
+-- Name: knowledge; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.knowledge AS
+ SELECT t.slug AS tenant,
+    e.entities,
+    e.people,
+    e.repositories,
+    e.documents,
+    e.labels,
+    ( SELECT count(*) AS count
+           FROM public.graph_relations r
+          WHERE (r.tenant_id = t.id)) AS relations,
+    ( SELECT count(*) AS count
+           FROM public.graph_mentions m
+          WHERE (m.tenant_id = t.id)) AS mentions,
+    ( SELECT count(*) AS count
+           FROM public.graph_evidence v
+          WHERE (v.tenant_id = t.id)) AS evidence,
+    a.aliases,
+    a.expired_aliases,
+    t.id
+   FROM ((public.tenants t
+     CROSS JOIN LATERAL ( SELECT count(*) AS entities,
+            count(*) FILTER (WHERE (g.kind = 'person'::text)) AS people,
+            count(*) FILTER (WHERE (g.kind = 'repository'::text)) AS repositories,
+            count(*) FILTER (WHERE (g.kind = 'document'::text)) AS documents,
+            count(*) FILTER (WHERE (g.kind = 'label'::text)) AS labels
+           FROM public.graph_entities g
+          WHERE (g.tenant_id = t.id)) e)
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (n.expires_at > now())) AS aliases,
+            count(*) FILTER (WHERE (n.expires_at <= now())) AS expired_aliases
+           FROM public.entity_aliases n
+          WHERE (n.tenant_id = t.id)) a)
+  ORDER BY e.entities DESC;
+
+ALTER VIEW ops.knowledge OWNER TO secondbrain_operator;
+
+-- Name: VIEW knowledge; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.knowledge IS 'How large each tenant''s graph is; the largest first';
+
 -- Name: oauth_nonces; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.oauth_nonces (
@@ -1274,6 +1540,31 @@ ALTER TABLE ONLY public.credentials
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
 
+-- Name: entity_aliases pk_entity_aliases; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.entity_aliases
+    ADD CONSTRAINT pk_entity_aliases PRIMARY KEY (tenant_id, kind, alias);
+
+-- Name: graph_entities pk_graph_entities; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_entities
+    ADD CONSTRAINT pk_graph_entities PRIMARY KEY (tenant_id, id);
+
+-- Name: graph_evidence pk_graph_evidence; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT pk_graph_evidence PRIMARY KEY (tenant_id, subject_id, kind, object_id, document_id);
+
+-- Name: graph_mentions pk_graph_mentions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT pk_graph_mentions PRIMARY KEY (tenant_id, entity_id, document_id);
+
+-- Name: graph_relations pk_graph_relations; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT pk_graph_relations PRIMARY KEY (tenant_id, subject_id, kind, object_id);
+
 -- Name: jobs pk_jobs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.jobs
@@ -1332,6 +1623,34 @@ CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
 
+-- Name: ix_entity_aliases_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_entity_aliases_expires_at ON public.entity_aliases USING btree (expires_at);
+
+-- Name: ix_graph_entities_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_entities_name ON public.graph_entities USING btree (tenant_id, name_key, id);
+
+-- Name: ix_graph_evidence_chunk; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_evidence_chunk ON public.graph_evidence USING btree (tenant_id, chunk_id) WHERE (chunk_id IS NOT NULL);
+
+-- Name: ix_graph_evidence_document; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_evidence_document ON public.graph_evidence USING btree (tenant_id, document_id);
+
+-- Name: ix_graph_mentions_chunk; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_mentions_chunk ON public.graph_mentions USING btree (tenant_id, chunk_id) WHERE (chunk_id IS NOT NULL);
+
+-- Name: ix_graph_mentions_document; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_mentions_document ON public.graph_mentions USING btree (tenant_id, document_id);
+
+-- Name: ix_graph_relations_object; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_relations_object ON public.graph_relations USING btree (tenant_id, object_id, subject_id);
+
 -- Name: ix_jobs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_jobs_finished_at ON public.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -1379,6 +1698,10 @@ CREATE UNIQUE INDEX uq_chunks_ordinal ON public.chunks USING btree (tenant_id, d
 -- Name: uq_documents_external_id; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (tenant_id, connector_id, external_id) NULLS NOT DISTINCT;
+
+-- Name: uq_graph_entities_identity; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_graph_entities_identity ON public.graph_entities USING btree (tenant_id, kind, provider, external_key);
 
 -- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1431,6 +1754,71 @@ ALTER TABLE ONLY public.documents
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: entity_aliases fk_entity_aliases_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.entity_aliases
+    ADD CONSTRAINT fk_entity_aliases_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_entities fk_graph_entities_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_entities
+    ADD CONSTRAINT fk_graph_entities_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_evidence fk_graph_evidence_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE SET NULL (chunk_id);
+
+-- Name: graph_evidence fk_graph_evidence_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_document FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id);
+
+-- Name: graph_evidence fk_graph_evidence_relation; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_relation FOREIGN KEY (tenant_id, subject_id, kind, object_id) REFERENCES public.graph_relations(tenant_id, subject_id, kind, object_id);
+
+-- Name: graph_evidence fk_graph_evidence_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_mentions fk_graph_mentions_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE SET NULL (chunk_id);
+
+-- Name: graph_mentions fk_graph_mentions_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_document FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id);
+
+-- Name: graph_mentions fk_graph_mentions_entity; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_entity FOREIGN KEY (tenant_id, entity_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_mentions fk_graph_mentions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_relations fk_graph_relations_object; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_object FOREIGN KEY (tenant_id, object_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_relations fk_graph_relations_subject; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_subject FOREIGN KEY (tenant_id, subject_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_relations fk_graph_relations_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: jobs fk_jobs_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1508,6 +1896,26 @@ ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
+-- Name: entity_aliases; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.entity_aliases ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_entities; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_entities ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_evidence; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_evidence ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_mentions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_mentions ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_relations; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_relations ENABLE ROW LEVEL SECURITY;
+
 -- Name: jobs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
@@ -1531,6 +1939,26 @@ CREATE POLICY operator ON public.credentials TO secondbrain_operator USING (true
 -- Name: documents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.documents TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: entity_aliases operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.entity_aliases TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_entities operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_entities TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_evidence operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_evidence TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_mentions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_mentions TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_relations operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_relations TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: jobs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1599,6 +2027,26 @@ CREATE POLICY tenant ON public.credentials TO secondbrain_app USING ((tenant_id 
 -- Name: documents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.documents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: entity_aliases tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.entity_aliases TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_entities tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_entities TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_evidence tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_evidence TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_mentions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_mentions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_relations tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_relations TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: jobs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1690,6 +2138,63 @@ GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE entity_aliases; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.entity_aliases TO secondbrain_app;
+GRANT DELETE ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: COLUMN entity_aliases.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: COLUMN entity_aliases.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: TABLE graph_entities; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_entities TO secondbrain_app;
+
+-- Name: COLUMN graph_entities.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_entities TO secondbrain_operator;
+
+-- Name: COLUMN graph_entities.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(kind) ON TABLE public.graph_entities TO secondbrain_operator;
+
+-- Name: TABLE graph_evidence; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_evidence TO secondbrain_app;
+
+-- Name: COLUMN graph_evidence.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_evidence TO secondbrain_operator;
+
+-- Name: TABLE graph_mentions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_mentions TO secondbrain_app;
+
+-- Name: COLUMN graph_mentions.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_mentions TO secondbrain_operator;
+
+-- Name: TABLE graph_relations; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_relations TO secondbrain_app;
+
+-- Name: COLUMN graph_relations.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_relations TO secondbrain_operator;
+
+-- Name: COLUMN graph_relations.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(kind) ON TABLE public.graph_relations TO secondbrain_operator;
+
+-- Name: TABLE knowledge; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.knowledge TO secondbrain_readonly;
 
 -- Name: TABLE oauth_nonces; Type: ACL; Schema: public; Owner: secondbrain_owner
 
