@@ -91,6 +91,8 @@ def extract_frames(sentence: str) -> tuple[Frame, ...]:
     return _frames(folded) if len(folded) <= LONGEST_SENTENCE else ()
 
 
+# Shared by all analyses of the process, and safe to be: the answer follows from the text alone, and what was asked
+# before can be neither listed nor changed.
 @lru_cache(maxsize=REMEMBERED)
 def _frames(sentence: str) -> tuple[Frame, ...]:
     if sentence.endswith("?"):

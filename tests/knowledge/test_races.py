@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from backend.db.transaction import Database
 from backend.knowledge.facts import Facts
-from backend.knowledge.repository import GraphRepository
+from backend.knowledge.repository import AliasRepository, GraphRepository
 from tests.conftest import Account, TestDatabase
 from tests.knowledge.conftest import graph_of, insert_documents, knows, person
 
@@ -67,6 +68,26 @@ def test_same_entities_in_any_order_are_made_once(
     entities, relations = graph_of(database, account)
     assert entities == {end for pair in pairs for end in pair}
     assert {frozenset((a, b)) for a, _, b in relations} == {frozenset(pair) for pair in pairs}
+
+
+def test_names_put_in_any_order_are_kept_once(
+    database: TestDatabase, account: Account, processes: list[Database]
+) -> None:
+    names = [f"name {n}" for n in range(300)]
+
+    def act(db: Database, number: int) -> None:
+        order = random.Random(number)
+        for _ in range(15):
+            mine: dict[str, list[UUID]] = {name: [] for name in order.sample(names, len(names))}
+            with db.transaction(account.tenant_id) as session:
+                AliasRepository(session).put_many(
+                    account.tenant_id, "person", mine, lifetime=timedelta(hours=1)
+                )
+
+    at_once(processes, act)
+    with database.db.transaction(account.tenant_id) as session:
+        found = AliasRepository(session).get_many(account.tenant_id, "person", names)
+    assert found == dict.fromkeys(names, frozenset())
 
 
 def test_replacing_and_forgetting_across_each_other_ends_as_if_in_turn(
