@@ -31,6 +31,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies
     ops/           instances                         which processes run, and how far they follow
     limits/        rate_limits, idempotency_keys     take, give back; claim, answer (once), release
+    knowledge/     entity_aliases, graph_*           record, replace, forget, neighbours; who is related to what
     search/        the hybrid query, answers
     embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from flask import Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -74,7 +74,7 @@ def create_app(s: Services) -> OpenAPI:
     app.extensions["secondbrain"] = s
     app.config["MAX_CONTENT_LENGTH"] = s.settings.max_request_bytes
     for module in ROUTES:
-        app.register_api(import_module(module).api)
+        _register(app, import_module(module).api)
     admission = Admission(s)
     app.before_request(_begin)
     app.before_request(_authenticate)
@@ -91,6 +91,15 @@ def create_app(s: Services) -> OpenAPI:
         # Only the caller's address: what browsers reach us under is a setting, never a header.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=s.settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
+
+
+def _register(app: OpenAPI, api: APIBlueprint) -> None:
+    """Adds the routes of a module; of a path that several modules serve, all methods are described."""
+    described = dict(app.paths)
+    app.register_api(api)
+    for path in described.keys() & api.paths.keys():
+        methods = {m: op for m, op in api.paths[path] if op is not None}
+        app.paths[path] = described[path].model_copy(update=methods)
 
 
 def _begin() -> Response | None:

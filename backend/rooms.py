@@ -4,7 +4,7 @@ Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of it
 """
 
 #: Folders of `backend/` that own tables; each is one piece of shared state.
-ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "configs", "ops", "limits")
+ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "configs", "ops", "limits", "knowledge")
 
 #: Modules with an `api` blueprint.
 ROUTES = (
@@ -16,4 +16,6 @@ ROUTES = (
     "backend.flows.sync_connector.routes",
     "backend.flows.ask.routes",
     "backend.flows.reload_parser.routes",
+    "backend.knowledge.routes",
+    "backend.flows.delete_document.routes",
 )

@@ -20,6 +20,7 @@ from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys
+from backend.knowledge.repository import AliasRepository
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.ops.repository import InstanceRepository
@@ -40,6 +41,11 @@ _CHORES = (
         "purge oauth_nonces",
         timedelta(minutes=10),
         lambda session: OAuthNonceRepository(session).purge_expired(older_than=timedelta(days=7)),
+    ),
+    Chore(
+        "purge entity_aliases",
+        timedelta(minutes=10),
+        lambda session: AliasRepository(session).purge_expired(older_than=timedelta(hours=1)),
     ),
     Chore(
         "purge jobs",

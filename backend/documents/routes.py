@@ -1,4 +1,4 @@
-"""/api/documents: list, get, delete; /api/document/{id}/view: a page a citation opens."""
+"""/api/documents: list, get; /api/document/{id}/view: a page a citation opens. Deleting is a flow."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from backend.documents.models import Document
 from backend.documents.repository import DocumentRepository
-from backend.errors import Forbidden, Invalid
+from backend.errors import Invalid
 from backend.web import Answer, answer, cookie_allowed, principal, services
 
 api = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents", description="What is known")])
@@ -24,10 +24,6 @@ _SUMMARY_CHARACTERS = 200
 
 class CursorInvalid(Invalid):
     """This cursor is not one of ours."""
-
-
-class ViewersMayNotDelete(Forbidden):
-    """Viewers of a workspace cannot delete its documents."""
 
 
 class DocumentPath(BaseModel):
@@ -88,11 +84,6 @@ class DocumentAnswer(Answer):
     document: DocumentWhole
 
 
-class DocumentDeleted(Answer):
-    hard_deleted: bool = False
-    embeddings_deleted: int
-
-
 @api.get("/api/documents", responses={200: DocumentList})
 def list_documents(query: Listing) -> Response:
     """The workspace's documents, the newest first."""
@@ -127,17 +118,6 @@ def get_document(path: DocumentPath) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         document = DocumentRepository(session).get(who.tenant_id, path.document_id)
     return answer(DocumentAnswer(document=DocumentWhole(**_summary(document), content=document.content)))
-
-
-@api.delete("/api/documents/<document_id>", responses={200: DocumentDeleted})
-def delete_document(path: DocumentPath) -> Response:
-    """Take a document out of search at once; a later sync does not bring it back."""
-    who = principal()
-    if who.user.role == "viewer":
-        raise ViewersMayNotDelete
-    with services().db.transaction(who.tenant_id) as session:
-        chunks = DocumentRepository(session).delete(who.tenant_id, path.document_id)
-    return answer(DocumentDeleted(embeddings_deleted=chunks))
 
 
 @api.get("/api/document/<document_id>/view", responses={200: None})

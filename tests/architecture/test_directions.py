@@ -30,6 +30,7 @@ LAYERS: Final = (
         "documents",
         "embeddings",
         "jobs",
+        "knowledge",
         "limits",
         "oauth",
         "ops",

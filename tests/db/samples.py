@@ -114,6 +114,37 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "secret_sha256": _HASH,
             "scopes": "ARRAY['read']",
         },
+        "entity_aliases": {
+            "tenant_id": _TENANT,
+            "kind": "'person'",
+            "alias": "'ada'",
+            "entity_ids": f"ARRAY[{_OWN_ID}]",
+            "expires_at": _SOON,
+        },
+        "graph_entities": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "kind": "'person'",
+            "provider": "'github'",
+            "external_key": "'ada'",
+            "name": "'Ada'",
+            "name_key": "'ada'",
+        },
+        "graph_relations": {
+            "tenant_id": _TENANT,
+            "subject_id": _OWN_ID,
+            "kind": "'knows'",
+            "object_id": _OWN_ID,
+        },
+        "graph_mentions": {"tenant_id": _TENANT, "entity_id": _OWN_ID, "document_id": _OWN_ID},
+        "graph_evidence": {
+            "tenant_id": _TENANT,
+            "subject_id": _OWN_ID,
+            "kind": "'knows'",
+            "object_id": _OWN_ID,
+            "document_id": _OWN_ID,
+            "chunk_id": _OWN_ID,
+        },
     }
 )
 

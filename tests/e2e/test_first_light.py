@@ -95,6 +95,38 @@ def test_connect_on_three_instances_sync_follow_and_ask(fleet: Fleet, client: Cl
         assert document["external_id"] == external_id
 
 
+@pytest.mark.usefixtures("worker")
+def test_sync_fills_the_graph_and_deleting_takes_back(fleet: Fleet, client: Client) -> None:
+    client.connect_github()
+    fleet.start_worker()
+    client.ok("POST", "/api/integrations/github/sync")
+    wait_until_completed(client)
+
+    def entities(kind: str, *, at: int) -> dict[str, str]:
+        found = client.ok("GET", f"/api/knowledge/entities?kind={kind}&limit=200", at=at)["entities"]
+        return {entity["external_key"]: entity["id"] for entity in found}
+
+    documents = entities("document", at=0)
+    assert documents.keys() == set(fleet.seed.external_ids())
+    repositories = entities("repository", at=1)
+    assert repositories.keys() == {repository.full_name for repository in fleet.seed.repositories}
+    people = entities("person", at=2)
+    assert people
+
+    shown = {d["external_id"]: d for d in client.ok("GET", "/api/documents?limit=200", at=1)["documents"]}
+    assert people.keys() == {d["sender"] for d in shown.values() if d["sender"]}
+    for name, repository in repositories.items():
+        path = f"/api/knowledge/graph/neighbours?entity={repository}&limit=500"
+        around = client.ok("GET", path, at=2)
+        assert {n["external_key"] for n in around["neighbours"]} == {
+            external_id for external_id, d in shown.items() if d["metadata"]["repository"] == name
+        }
+
+    gone = next(external_id for external_id, d in shown.items() if d["sender"])
+    client.ok("DELETE", f"/api/documents/{shown[gone]['id']}", at=0)
+    assert entities("document", at=1).keys() == documents.keys() - {gone}
+
+
 def test_kill_worker_in_mid_sync_finishes_with_every_document_once(fleet: Fleet) -> None:
     client = fleet.sign_up()
     client.connect_github()

@@ -72,6 +72,15 @@ SEALED_OFF: Final = (
     "documents.url",
     "idempotency_keys.fingerprint_sha256",
     "idempotency_keys.sealed_answer",
+    "entity_aliases.alias",
+    "entity_aliases.entity_ids",
+    "graph_entities.external_key",
+    "graph_entities.name",
+    "graph_entities.name_key",
+    "graph_evidence.document_id",
+    "graph_mentions.document_id",
+    "graph_relations.object_id",
+    "graph_relations.subject_id",
     "refresh_tokens.token_sha256",
 )
 

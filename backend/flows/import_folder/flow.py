@@ -16,6 +16,7 @@ from backend.documents.parsing.failures import ParseFailed
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, prepare
+from backend.flows.ingest_document.store import store_all
 
 _SKIPPED_FOLDERS = frozenset(("node_modules", "__pycache__", "venv"))
 
@@ -83,7 +84,7 @@ def import_files(
             yield Outcome(path, "failed", error.message)
             continue
         with db.transaction(tenant_id) as session:
-            stored = DocumentRepository(session).store(tenant_id, None, document)
+            stored = store_all(session, tenant_id, None, [document])
         yield Outcome(path, "stored" if stored else "unchanged", chunks=len(document.chunks))
 
 

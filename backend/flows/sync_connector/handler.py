@@ -27,6 +27,7 @@ from backend.documents.repository import DocumentRepository, NewDocument
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.errors import NotFound, StateError, Unavailable
 from backend.flows.ingest_document.flow import fingerprint, prepare
+from backend.flows.ingest_document.store import store_all
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring, SealBroken
@@ -123,11 +124,7 @@ class SyncHandler:
             with self.db.transaction(claim.tenant_id) as session:
                 jobs, runs = JobRepository(session), SyncRunRepository(session)
                 goes_on = jobs.hold(claim, progressed=True)
-                documents = DocumentRepository(session)
-                stored = sum(
-                    documents.store(claim.tenant_id, connector.id, document) is not None
-                    for document in prepared
-                )
+                stored = store_all(session, claim.tenant_id, connector.id, prepared)
                 result = PageResult(
                     cursor=page.cursor,
                     found=len(page.items),
