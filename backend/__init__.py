@@ -15,6 +15,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     settings.py    the only reader of the environment
     keyring.py     signs, verifies, seals and derives, by purpose and key id
     errors.py      the kinds of things that go wrong
+    lru.py         a store in memory, bounded in bytes, for copies
     logs.py        how log lines look
     rooms.py       the list of rooms
 
@@ -26,8 +27,8 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
+    embeddings/    embedding_cache (pgvector)        text to vectors: local, or any OpenAI-compatible server
     search/        the hybrid query, answers
-    embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction
 
 Directions, kept by tests/architecture: app -> flows -> rooms -> tenants -> db -> errors, and inside a room

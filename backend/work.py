@@ -13,6 +13,7 @@ from backend import __version__
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, Source
 from backend.connectors.providers.github.source import GitHubSource
+from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
@@ -47,6 +48,11 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: SyncRunRepository(session).purge_finished(older_than=timedelta(days=90)),
     ),
+    Chore(
+        "purge embedding_cache",
+        timedelta(minutes=10),
+        lambda session: EmbeddingCacheRepository(session).purge_expired(),
+    ),
 )
 
 
@@ -64,7 +70,7 @@ def work(settings: Settings) -> None:
     handler = SyncHandler(
         db=services.db,
         keyring=services.keyring,
-        embedder=services.embedder,
+        embedder_for=services.embedder_for,
         make_source={"github": partial(make_github, settings.github_api_base)},
     )
     worker = Worker(

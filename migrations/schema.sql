@@ -275,6 +275,86 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
 
+-- Name: embedding_cache; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.embedding_cache (
+    tenant_id uuid NOT NULL,
+    model text NOT NULL,
+    text_sha256 bytea NOT NULL,
+    embedding public.vector,
+    claimed_by uuid,
+    byte_size integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_embedding_cache_claimed_until_it_is_there CHECK (((embedding IS NULL) = (claimed_by IS NOT NULL))),
+    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.vector_norm(embedding) > (0)::double precision))),
+    CONSTRAINT ck_embedding_cache_size_is_counted CHECK ((byte_size >= 0)),
+    CONSTRAINT ck_embedding_cache_text_is_hashed CHECK ((length(text_sha256) = 32))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.embedding_cache FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.embedding_cache OWNER TO secondbrain_owner;
+
+-- Name: TABLE embedding_cache; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.embedding_cache IS 'Vectors that cost something to compute, for a day; what is gone is computed again';
+
+-- Name: COLUMN embedding_cache.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN embedding_cache.model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.model IS 'Which model made it, and its dimensions: text-embedding-3-small/1536';
+
+-- Name: COLUMN embedding_cache.text_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.text_sha256 IS 'SHA-256 of the normalised text; the text itself is not kept';
+
+-- Name: COLUMN embedding_cache.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector; empty while somebody computes it';
+
+-- Name: COLUMN embedding_cache.claimed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.claimed_by IS 'Who computes it, until expires_at at the latest';
+
+-- Name: COLUMN embedding_cache.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.byte_size IS 'Bytes it counts for against the tenant''s limit';
+
+-- Name: COLUMN embedding_cache.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.created_at IS 'When the row was written';
+
+-- Name: COLUMN embedding_cache.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.expires_at IS 'When it (or the claim) stops counting, by the database''s clock';
+
+-- Name: embedding_cache; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.embedding_cache AS
+ SELECT t.slug AS tenant,
+    c.model,
+    count(*) FILTER (WHERE ((c.byte_size > 0) AND (c.expires_at > now()))) AS vectors,
+    COALESCE(sum(c.byte_size), (0)::bigint) AS bytes,
+    count(*) FILTER (WHERE ((c.byte_size = 0) AND (c.expires_at > now()))) AS being_computed,
+    count(*) FILTER (WHERE (c.expires_at <= now())) AS expired,
+    (now() - max(c.created_at)) AS newest,
+    (now() - min(c.created_at)) AS oldest
+   FROM (public.embedding_cache c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+  GROUP BY t.slug, c.model
+  ORDER BY COALESCE(sum(c.byte_size), (0)::bigint) DESC;
+
+ALTER VIEW ops.embedding_cache OWNER TO secondbrain_operator;
+
+-- Name: VIEW embedding_cache; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.embedding_cache IS 'Vectors kept for whom, and their bytes; hits are counted by /metrics';
+
 -- Name: oauth_nonces; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.oauth_nonces (
@@ -1274,6 +1354,11 @@ ALTER TABLE ONLY public.credentials
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
 
+-- Name: embedding_cache pk_embedding_cache; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.embedding_cache
+    ADD CONSTRAINT pk_embedding_cache PRIMARY KEY (tenant_id, model, text_sha256);
+
 -- Name: jobs pk_jobs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.jobs
@@ -1331,6 +1416,10 @@ CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
+
+-- Name: ix_embedding_cache_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_embedding_cache_expires_at ON public.embedding_cache USING btree (tenant_id, expires_at) INCLUDE (byte_size);
 
 -- Name: ix_jobs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1432,6 +1521,11 @@ ALTER TABLE ONLY public.documents
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: embedding_cache fk_embedding_cache_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.embedding_cache
+    ADD CONSTRAINT fk_embedding_cache_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: jobs fk_jobs_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.jobs
@@ -1508,6 +1602,10 @@ ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
+-- Name: embedding_cache; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.embedding_cache ENABLE ROW LEVEL SECURITY;
+
 -- Name: jobs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
@@ -1531,6 +1629,10 @@ CREATE POLICY operator ON public.credentials TO secondbrain_operator USING (true
 -- Name: documents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.documents TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: embedding_cache operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.embedding_cache TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: jobs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1599,6 +1701,10 @@ CREATE POLICY tenant ON public.credentials TO secondbrain_app USING ((tenant_id 
 -- Name: documents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.documents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: embedding_cache tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.embedding_cache TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: jobs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1690,6 +1796,35 @@ GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE embedding_cache; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.embedding_cache TO secondbrain_app;
+GRANT DELETE ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.model; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(model) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: TABLE embedding_cache; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.embedding_cache TO secondbrain_readonly;
 
 -- Name: TABLE oauth_nonces; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -29,7 +29,7 @@ LAYERS: Final = (
     ("bundled",),
     ("db",),
     ("keyring", "ports", "supervisor"),
-    ("errors", "lifeline", "logs", "rooms", "settings"),
+    ("errors", "lifeline", "logs", "lru", "rooms", "settings"),
 )
 
 #: Imports that go upward all the same, each with its reason.

@@ -86,6 +86,13 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "embedding": "CAST('[1,0,0]' AS halfvec)",
             "embedding_model": "'sample'",
         },
+        "embedding_cache": {
+            "tenant_id": _TENANT,
+            "model": "'sample/3'",
+            "text_sha256": _HASH,
+            "embedding": "CAST('[1,0,0]' AS vector)",
+            "expires_at": _SOON,
+        },
     }
 )
 

@@ -116,7 +116,7 @@ class Scene:
         self.keyring = keyring
         self.account: Account = database.make_tenant()
         self.source = ScriptedSource([])
-        self.handler = SyncHandler(self.db, keyring, embedder, {"github": self.source.make})
+        self.handler = SyncHandler(self.db, keyring, lambda _: embedder, {"github": self.source.make})
         with self.db.transaction(self.tenant_id) as session:
             self.connector = ConnectorRepository(session).connect(
                 self.tenant_id,

@@ -60,6 +60,8 @@ SEALED_OFF: Final = (
     "documents.metadata",
     "documents.title",
     "documents.url",
+    "embedding_cache.embedding",
+    "embedding_cache.text_sha256",
     "refresh_tokens.token_sha256",
 )
 

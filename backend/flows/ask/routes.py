@@ -80,7 +80,7 @@ def search(body: Question) -> Response:
     started = time.perf_counter()
     reply = ask(
         s.db,
-        s.embedder,
+        s.embedder_for(who.tenant_id),
         s.chat_model,
         who.tenant_id,
         body.query,
