@@ -28,6 +28,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
     embeddings/    embedding_cache (pgvector)        text to vectors: local, or any OpenAI-compatible server
+    components/    tenant_components (BYTEA)         built once for all processes; lexicon.py is one
     search/        the hybrid query, answers
     flows/         the product's verbs; each may use several rooms in one transaction
 

@@ -4,7 +4,7 @@ Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of it
 """
 
 #: Folders of `backend/` that own tables; each is one piece of shared state.
-ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "embeddings")
+ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "embeddings", "components")
 
 #: Modules with an `api` blueprint.
 ROUTES = (

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     embedding_memory_bytes: int = Field(16 * 1024 * 1024, alias="EMBEDDING_MEMORY_BYTES", ge=0)
     """Bytes of such vectors one process keeps in memory as well, for ten minutes."""
 
+    component_memory_bytes: int = Field(32 * 1024 * 1024, alias="COMPONENT_MEMORY_BYTES", ge=0)
+    """Bytes of what is computed from workspaces' documents that one process keeps in memory, about."""
+
     llm_base_url: str = Field("", alias="LLM_BASE_URL")
     """Base URL of an OpenAI-compatible server that writes answers; empty means extractive answers."""
 

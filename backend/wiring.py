@@ -16,6 +16,8 @@ from uuid import UUID
 
 import httpx2
 
+from backend.components.cache import ComponentCache
+from backend.components.lexicon import Lexicon
 from backend.connectors.providers.contract import OAuthProvider
 from backend.connectors.providers.github.oauth import GitHubOAuth
 from backend.db.engine import create_engine
@@ -45,6 +47,8 @@ class Services:
     passwords: Passwords
     embedder: Embedder
     embedding_cache: EmbeddingCache | None
+    components: ComponentCache
+    lexicon: Lexicon
     chat_model: ChatModel | None
     oauth_providers: Mapping[str, OAuthProvider]
     http: httpx2.Client
@@ -55,6 +59,7 @@ class Services:
 
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
+        self.components.close()
         self.listener.close()
         self.http.close()
         self.db.close()
@@ -110,15 +115,19 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
     engine = create_engine(url, pool_size=settings.database_pool_size, application_name=instance)
     db = Database(engine, Notifier(url, application_name=f"{instance} notifier"))
     embedder = make_embedder(settings, http)
+    listener = Listener(direct, application_name=f"{instance} listener")
+    components = ComponentCache(db, listener, capacity=settings.component_memory_bytes)
     return Services(
         settings=settings,
         instance=instance,
         db=db,
-        listener=Listener(direct, application_name=f"{instance} listener"),
+        listener=listener,
         keyring=make_keyring(settings),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=embedder,
         embedding_cache=make_embedding_cache(settings, db, embedder),
+        components=components,
+        lexicon=Lexicon(db, components),
         chat_model=_chat_model(settings, http),
         oauth_providers=_oauth_providers(settings),
         http=http,

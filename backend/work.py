@@ -10,6 +10,7 @@ import prometheus_client
 import structlog
 
 from backend import __version__
+from backend.components.repository import ComponentRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, Source
 from backend.connectors.providers.github.source import GitHubSource
@@ -52,6 +53,13 @@ _CHORES = (
         "purge embedding_cache",
         timedelta(minutes=10),
         lambda session: EmbeddingCacheRepository(session).purge_expired(),
+    ),
+    Chore(
+        "purge tenant_components",
+        timedelta(minutes=10),
+        lambda session: ComponentRepository(session).purge(
+            unused=timedelta(days=30), older_than=timedelta(hours=1)
+        ),
     ),
 )
 

@@ -96,6 +96,168 @@ SET default_tablespace = '';
 
 SET default_table_access_method = heap;
 
+-- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.component_contents (
+    tenant_id uuid NOT NULL,
+    sha256 bytea NOT NULL,
+    content bytea NOT NULL,
+    byte_size integer NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_component_contents_content_is_hashed CHECK ((length(sha256) = 32))
+);
+ALTER TABLE ONLY public.component_contents ALTER COLUMN content SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.component_contents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.component_contents OWNER TO secondbrain_owner;
+
+-- Name: TABLE component_contents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.component_contents IS 'Contents of components; a row never changes, so a new version rewrites nothing';
+
+-- Name: COLUMN component_contents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN component_contents.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.sha256 IS 'SHA-256 of the content as stored';
+
+-- Name: COLUMN component_contents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with zlib';
+
+-- Name: COLUMN component_contents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.byte_size IS 'Bytes of the content as stored';
+
+-- Name: COLUMN component_contents.used_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.used_at IS 'When a version was last saved with it';
+
+-- Name: tenant_components; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenant_components (
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    sha256 bytea,
+    built_at timestamp with time zone,
+    refresh_at timestamp with time zone DEFAULT now() NOT NULL,
+    building_by uuid,
+    building_until timestamp with time zone,
+    CONSTRAINT ck_tenant_components_claim_is_whole CHECK (((building_by IS NULL) = (building_until IS NULL))),
+    CONSTRAINT ck_tenant_components_version_has_a_time CHECK (((version > 0) = (built_at IS NOT NULL))),
+    CONSTRAINT ck_tenant_components_version_has_content CHECK (((version > 0) = (sha256 IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.tenant_components FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_components OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenant_components; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenant_components IS 'Things computed from all of a tenant''s knowledge: which version is current, who builds';
+
+-- Name: COLUMN tenant_components.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN tenant_components.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.name IS 'What it is, such as lexicon';
+
+-- Name: COLUMN tenant_components.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.version IS 'Grows with every change of the content; 0: never built';
+
+-- Name: COLUMN tenant_components.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.sha256 IS 'Its content';
+
+-- Name: COLUMN tenant_components.built_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.built_at IS 'When its content was last computed';
+
+-- Name: COLUMN tenant_components.refresh_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.refresh_at IS 'From when on it is stale';
+
+-- Name: COLUMN tenant_components.building_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.building_by IS 'Who builds it, until building_until at the latest';
+
+-- Name: COLUMN tenant_components.building_until; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.building_until IS 'When the builder''s claim ends by itself';
+
+-- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenants (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
+    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenants OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
+
+-- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
+
+-- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.name IS 'Name people see';
+
+-- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
+
+-- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
+
+-- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
+
+-- Name: components; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.components AS
+ SELECT t.slug AS tenant,
+    c.name,
+    c.version,
+    k.byte_size AS bytes,
+    (now() - c.built_at) AS age,
+    (c.refresh_at <= now()) AS stale,
+    COALESCE((c.building_until > now()), false) AS being_built
+   FROM ((public.tenant_components c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+     LEFT JOIN public.component_contents k ON (((k.tenant_id = c.tenant_id) AND (k.sha256 = c.sha256))))
+  ORDER BY k.byte_size DESC NULLS LAST, t.slug, c.name;
+
+ALTER VIEW ops.components OWNER TO secondbrain_operator;
+
+-- Name: VIEW components; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.components IS 'What was computed for whom, its size and age; the largest first';
+
 -- Name: connectors; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.connectors (
@@ -207,51 +369,6 @@ COMMENT ON COLUMN public.credentials.expires_at IS 'When the access token expire
 -- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.credentials.updated_at IS 'When they were last obtained or refreshed';
-
--- Name: tenants; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.tenants (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    plan text DEFAULT 'free'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    deactivated_at timestamp with time zone,
-    CONSTRAINT ck_tenants_plan_is_known CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'professional'::text, 'enterprise'::text]))),
-    CONSTRAINT ck_tenants_slug_is_url_safe CHECK ((slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
-);
-
-ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tenants OWNER TO secondbrain_owner;
-
--- Name: TABLE tenants; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.tenants IS 'Organisations that share this installation; every other table''s rows belong to one';
-
--- Name: COLUMN tenants.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN tenants.slug; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.slug IS 'Short name used on the command line and in URLs';
-
--- Name: COLUMN tenants.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.name IS 'Name people see';
-
--- Name: COLUMN tenants.plan; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.plan IS 'Commercial plan, for existing clients';
-
--- Name: COLUMN tenants.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.created_at IS 'When the row was written';
-
--- Name: COLUMN tenants.deactivated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.tenants.deactivated_at IS 'Since when nobody of it may sign in';
 
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1339,6 +1456,11 @@ ALTER TABLE ONLY public.alembic_version
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT pk_chunks PRIMARY KEY (tenant_id, id);
 
+-- Name: component_contents pk_component_contents; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.component_contents
+    ADD CONSTRAINT pk_component_contents PRIMARY KEY (tenant_id, sha256);
+
 -- Name: connectors pk_connectors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.connectors
@@ -1388,6 +1510,11 @@ ALTER TABLE ONLY public.sync_errors
 
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT pk_sync_runs PRIMARY KEY (tenant_id, id);
+
+-- Name: tenant_components pk_tenant_components; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT pk_tenant_components PRIMARY KEY (tenant_id, name);
 
 -- Name: tenants pk_tenants; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1457,6 +1584,10 @@ CREATE INDEX ix_sync_runs_finished_at ON public.sync_runs USING btree (finished_
 
 CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, connector_id, created_at);
 
+-- Name: ix_tenant_components_content; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
@@ -1490,6 +1621,11 @@ ALTER TABLE ONLY public.chunks
 
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT fk_chunks_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: component_contents fk_component_contents_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.component_contents
+    ADD CONSTRAINT fk_component_contents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: connectors fk_connectors_connected_by; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1581,6 +1717,16 @@ ALTER TABLE ONLY public.sync_runs
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT fk_sync_runs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: tenant_components fk_tenant_components_content; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT fk_tenant_components_content FOREIGN KEY (tenant_id, sha256) REFERENCES public.component_contents(tenant_id, sha256);
+
+-- Name: tenant_components fk_tenant_components_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT fk_tenant_components_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: users fk_users_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -1589,6 +1735,10 @@ ALTER TABLE ONLY public.users
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
+
+-- Name: component_contents; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.component_contents ENABLE ROW LEVEL SECURITY;
 
 -- Name: connectors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -1617,6 +1767,10 @@ ALTER TABLE public.oauth_nonces ENABLE ROW LEVEL SECURITY;
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: component_contents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.component_contents TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: connectors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1658,6 +1812,10 @@ CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true
 
 CREATE POLICY operator ON public.sync_runs TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: tenant_components operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.tenant_components TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: tenants operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.tenants TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -1689,6 +1847,10 @@ ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: component_contents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.component_contents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: connectors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -1730,6 +1892,10 @@ CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id 
 
 CREATE POLICY tenant ON public.sync_runs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: tenant_components tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.tenant_components TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: tenants tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -1737,6 +1903,10 @@ CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF((
 -- Name: users tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: tenant_components; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
 
 -- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -1763,6 +1933,41 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
 
+-- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.component_contents TO secondbrain_app;
+GRANT DELETE ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.sha256; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(sha256) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.used_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(used_at) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: TABLE tenant_components; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tenant_components TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.tenant_components TO secondbrain_operator;
+
+-- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
+GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
+
+-- Name: TABLE components; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.components TO secondbrain_readonly;
+
 -- Name: TABLE connectors; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connectors TO secondbrain_app;
@@ -1787,11 +1992,6 @@ GRANT SELECT(expires_at) ON TABLE public.credentials TO secondbrain_operator;
 -- Name: COLUMN credentials.updated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
-
--- Name: TABLE tenants; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO secondbrain_app;
-GRANT SELECT ON TABLE public.tenants TO secondbrain_operator;
 
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

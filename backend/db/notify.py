@@ -24,6 +24,7 @@ class Channel(StrEnum):
     JOBS = "jobs"  #            tenant_id:kind           work was enqueued
     SYNC_RUNS = "sync_runs"  #  tenant_id:run_id         a run's row changed
     SESSIONS = "sessions"  #    tenant_id:session_id     a session ended
+    TENANT_COMPONENTS = "tenant_components"  # tenant_id:name  a component was built or deleted
 
 
 class Notifier:

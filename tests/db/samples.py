@@ -86,6 +86,19 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "embedding": "CAST('[1,0,0]' AS halfvec)",
             "embedding_model": "'sample'",
         },
+        "component_contents": {
+            "tenant_id": _TENANT,
+            "sha256": _HASH,
+            "content": "'sample'::bytea",
+            "byte_size": "6",
+        },
+        "tenant_components": {
+            "tenant_id": _TENANT,
+            "name": "'sample'",
+            "version": "1",
+            "sha256": _HASH,
+            "built_at": "now()",
+        },
         "embedding_cache": {
             "tenant_id": _TENANT,
             "model": "'sample/3'",

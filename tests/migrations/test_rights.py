@@ -51,6 +51,7 @@ SEALED_OFF: Final = (
     "chunks.heading_path",
     "chunks.search",
     "chunks.text",
+    "component_contents.content",
     "credentials.sealed",
     "documents.author",
     "documents.content",
