@@ -1720,7 +1720,7 @@ ALTER TABLE ONLY public.sync_runs
 -- Name: tenant_components fk_tenant_components_content; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.tenant_components
-    ADD CONSTRAINT fk_tenant_components_content FOREIGN KEY (tenant_id, sha256) REFERENCES public.component_contents(tenant_id, sha256);
+    ADD CONSTRAINT fk_tenant_components_content FOREIGN KEY (tenant_id, sha256) REFERENCES public.component_contents(tenant_id, sha256) ON DELETE CASCADE;
 
 -- Name: tenant_components fk_tenant_components_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 

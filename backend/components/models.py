@@ -28,6 +28,7 @@ class TenantComponent(Base):
         ForeignKeyConstraint(
             ["tenant_id", "sha256"],
             ["component_contents.tenant_id", "component_contents.sha256"],
+            ondelete="CASCADE",
             name="fk_tenant_components_content",
         ),
         Index("ix_tenant_components_content", "tenant_id", "sha256"),

@@ -39,7 +39,7 @@ CREATE TABLE tenant_components (
     building_by UUID,
     building_until TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_tenant_components PRIMARY KEY (tenant_id, name),
-    CONSTRAINT fk_tenant_components_content FOREIGN KEY(tenant_id, sha256) REFERENCES component_contents (tenant_id, sha256),
+    CONSTRAINT fk_tenant_components_content FOREIGN KEY(tenant_id, sha256) REFERENCES component_contents (tenant_id, sha256) ON DELETE CASCADE,
     CONSTRAINT ck_tenant_components_version_has_content CHECK ((version > 0) = (sha256 IS NOT NULL)),
     CONSTRAINT ck_tenant_components_version_has_a_time CHECK ((version > 0) = (built_at IS NOT NULL)),
     CONSTRAINT ck_tenant_components_claim_is_whole CHECK ((building_by IS NULL) = (building_until IS NULL)),

@@ -23,7 +23,17 @@ LAYERS: Final = (
     ("app",),
     ("flows", "wiring"),
     # Signing in has routes like any room; the rest of `tenants` is below, because `web` asks it who is asking.
-    ("components", "connectors", "documents", "embeddings", "jobs", "oauth", "search", "sync", "tenants.routes"),
+    (
+        "components",
+        "connectors",
+        "documents",
+        "embeddings",
+        "jobs",
+        "oauth",
+        "search",
+        "sync",
+        "tenants.routes",
+    ),
     ("web",),
     ("tenants",),
     ("bundled",),

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from backend.jobs.claim import Claim, LeaseLost
 from numpy.typing import NDArray
 
 from backend.connectors.models import Connector
@@ -27,6 +26,7 @@ from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.sync_connector.flow import JOB_KIND, cancel_sync, start_sync
 from backend.flows.sync_connector.handler import SyncHandler
+from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.models import Job
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.keyring import Keyring
