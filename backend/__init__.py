@@ -16,6 +16,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     settings.py    the only reader of the environment
     keyring.py     signs, verifies, seals and derives, by purpose and key id
     errors.py      the kinds of things that go wrong
+    lru.py         a store in memory, bounded in bytes, for copies
     logs.py        how log lines look
     scratch.py     a temporary folder of our own
     rooms.py       the list of rooms
@@ -32,8 +33,9 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     ops/           instances                         which processes run, and how far they follow
     limits/        rate_limits, idempotency_keys     take, give back; claim, answer (once), release
     knowledge/     entity_aliases, graph_*           record, replace, forget, neighbours; who is related to what
+    embeddings/    embedding_cache (pgvector)        text to vectors: local, or any OpenAI-compatible server
+    components/    tenant_components (BYTEA)         built once for all processes; lexicon.py is one
     search/        the hybrid query, answers
-    embeddings/    text to vectors: local, or any OpenAI-compatible server
     flows/         the product's verbs; each may use several rooms in one transaction
 
 Directions, kept by tests/architecture: app -> flows -> rooms -> tenants -> db -> errors, and inside a room

@@ -193,7 +193,9 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
             tenant = TenantRepository(session).get_tenant_by_slug(slug)
         files = find_files(folder)
         outcomes: list[Outcome] = []
-        steps = import_files(services.db, services.configs, services.embedder, tenant.id, folder, files)
+        steps = import_files(
+            services.db, services.configs, services.embedder_for(tenant.id), tenant.id, folder, files
+        )
         for outcome in track(steps, f"Importing into {slug}", total=len(files), console=console):
             outcomes.append(outcome)
             if outcome.state == "failed":

@@ -4,7 +4,20 @@ Adding a room is one line in `ROOMS`, and one in `ROUTES` if it has an API of it
 """
 
 #: Folders of `backend/` that own tables; each is one piece of shared state.
-ROOMS = ("tenants", "oauth", "connectors", "jobs", "sync", "documents", "configs", "ops", "limits", "knowledge")
+ROOMS = (
+    "tenants",
+    "oauth",
+    "connectors",
+    "jobs",
+    "sync",
+    "documents",
+    "embeddings",
+    "components",
+    "configs",
+    "ops",
+    "limits",
+    "knowledge",
+)
 
 #: Modules with an `api` blueprint.
 ROUTES = (

@@ -120,6 +120,18 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr = Field(SecretStr(""), alias="EMBEDDING_API_KEY")
     """Key sent to EMBEDDING_BASE_URL as a bearer token."""
 
+    embedding_cache_seconds: int = Field(86400, alias="EMBEDDING_CACHE_SECONDS", ge=1)
+    """How long a vector of EMBEDDING_BASE_URL is kept, so that the same text is not paid for twice."""
+
+    embedding_cache_tenant_bytes: int = Field(256 * 1024 * 1024, alias="EMBEDDING_CACHE_TENANT_BYTES", ge=0)
+    """Bytes of such vectors kept for one tenant; the oldest go first."""
+
+    embedding_memory_bytes: int = Field(16 * 1024 * 1024, alias="EMBEDDING_MEMORY_BYTES", ge=0)
+    """Bytes of such vectors one process keeps in memory as well, for ten minutes."""
+
+    component_memory_bytes: int = Field(32 * 1024 * 1024, alias="COMPONENT_MEMORY_BYTES", ge=0)
+    """Bytes of what is computed from workspaces' documents that one process keeps in memory, about."""
+
     llm_base_url: str = Field("", alias="LLM_BASE_URL")
     """Base URL of an OpenAI-compatible server that writes answers; empty means extractive answers."""
 

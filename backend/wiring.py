@@ -9,12 +9,16 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import httpx2
 
 from backend import __version__
+from backend.components.cache import ComponentCache
+from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
 from backend.connectors.providers.contract import OAuthProvider
 from backend.connectors.providers.github.oauth import GitHubOAuth
@@ -22,10 +26,12 @@ from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
 from backend.db.transaction import Database
+from backend.embeddings.cached import EmbeddingCache
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.keyring import Keyring
+from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
@@ -44,13 +50,21 @@ class Services:
     keyring: Keyring
     passwords: Passwords
     embedder: Embedder
+    embedding_cache: EmbeddingCache | None
+    components: ComponentCache
+    lexicon: Lexicon
     chat_model: ChatModel | None
     oauth_providers: Mapping[str, OAuthProvider]
     http: httpx2.Client
 
+    def embedder_for(self, tenant_id: UUID) -> Embedder:
+        """The embedder, with the tenant's vectors remembered where computing them costs something."""
+        return self.embedder if self.embedding_cache is None else self.embedding_cache.for_tenant(tenant_id)
+
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
         self.configs.close()
+        self.components.close()
         self.listener.close()
         self.http.close()
         self.db.close()
@@ -80,6 +94,20 @@ def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
     )
 
 
+def make_embedding_cache(settings: Settings, db: Database, embedder: Embedder) -> EmbeddingCache | None:
+    """A cache in front of a remote embedder; the local model computes a text faster than a row is read."""
+    if isinstance(embedder, LocalEmbedder):
+        return None
+    return EmbeddingCache(
+        db,
+        embedder,
+        # Minutes, so that a vector outlives its row by little.
+        ByteLRU(settings.embedding_memory_bytes, seconds=600),
+        lifetime=timedelta(seconds=settings.embedding_cache_seconds),
+        tenant_bytes=settings.embedding_cache_tenant_bytes,
+    )
+
+
 def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any] | None = None) -> Services:
     """Services for one process; nothing connects before it is used (the listener: before it is started).
 
@@ -91,7 +119,9 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
     http = httpx2.Client(timeout=httpx2.Timeout(60, connect=5))
     engine = create_engine(url, pool_size=settings.database_pool_size, application_name=instance)
     db = Database(engine, Notifier(url, application_name=f"{instance} notifier"))
+    embedder = make_embedder(settings, http)
     listener = Listener(direct, application_name=f"{instance} listener")
+    components = ComponentCache(db, listener, capacity=settings.component_memory_bytes)
     return Services(
         settings=settings,
         instance=instance,
@@ -100,7 +130,10 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         configs=ConfigFollower(db, listener),
         keyring=make_keyring(settings),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
-        embedder=make_embedder(settings, http),
+        embedder=embedder,
+        embedding_cache=make_embedding_cache(settings, db, embedder),
+        components=components,
+        lexicon=Lexicon(db, components),
         chat_model=_chat_model(settings, http),
         oauth_providers=_oauth_providers(settings),
         http=http,

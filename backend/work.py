@@ -10,17 +10,19 @@ import prometheus_client
 import structlog
 
 from backend import __version__
+from backend.components.repository import ComponentRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, Source
 from backend.connectors.providers.github.source import GitHubSource
+from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.knowledge.repository import AliasRepository
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys
-from backend.knowledge.repository import AliasRepository
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.ops.repository import InstanceRepository
@@ -73,6 +75,18 @@ _CHORES = (
         lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
     ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
+    Chore(
+        "purge embedding_cache",
+        timedelta(minutes=10),
+        lambda session: EmbeddingCacheRepository(session).purge_expired(),
+    ),
+    Chore(
+        "purge tenant_components",
+        timedelta(minutes=10),
+        lambda session: ComponentRepository(session).purge(
+            unused=timedelta(days=30), older_than=timedelta(hours=1)
+        ),
+    ),
 )
 
 
@@ -90,7 +104,7 @@ def work(settings: Settings) -> None:
     handler = SyncHandler(
         db=services.db,
         keyring=services.keyring,
-        embedder=services.embedder,
+        embedder_for=services.embedder_for,
         configs=services.configs,
         make_source={"github": partial(make_github, settings.github_api_base)},
     )

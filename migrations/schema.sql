@@ -295,6 +295,123 @@ ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
 
+-- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.component_contents (
+    tenant_id uuid NOT NULL,
+    sha256 bytea NOT NULL,
+    content bytea NOT NULL,
+    byte_size integer NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_component_contents_content_is_hashed CHECK ((length(sha256) = 32))
+);
+ALTER TABLE ONLY public.component_contents ALTER COLUMN content SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.component_contents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.component_contents OWNER TO secondbrain_owner;
+
+-- Name: TABLE component_contents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.component_contents IS 'Contents of components; a row never changes, so a new version rewrites nothing';
+
+-- Name: COLUMN component_contents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN component_contents.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.sha256 IS 'SHA-256 of the content as stored';
+
+-- Name: COLUMN component_contents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with zlib';
+
+-- Name: COLUMN component_contents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.byte_size IS 'Bytes of the content as stored';
+
+-- Name: COLUMN component_contents.used_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.component_contents.used_at IS 'When a version was last saved with it';
+
+-- Name: tenant_components; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.tenant_components (
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    sha256 bytea,
+    built_at timestamp with time zone,
+    refresh_at timestamp with time zone DEFAULT now() NOT NULL,
+    building_by uuid,
+    building_until timestamp with time zone,
+    CONSTRAINT ck_tenant_components_claim_is_whole CHECK (((building_by IS NULL) = (building_until IS NULL))),
+    CONSTRAINT ck_tenant_components_version_has_a_time CHECK (((version > 0) = (built_at IS NOT NULL))),
+    CONSTRAINT ck_tenant_components_version_has_content CHECK (((version > 0) = (sha256 IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.tenant_components FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_components OWNER TO secondbrain_owner;
+
+-- Name: TABLE tenant_components; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.tenant_components IS 'Things computed from all of a tenant''s knowledge: which version is current, who builds';
+
+-- Name: COLUMN tenant_components.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN tenant_components.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.name IS 'What it is, such as lexicon';
+
+-- Name: COLUMN tenant_components.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.version IS 'Grows with every change of the content; 0: never built';
+
+-- Name: COLUMN tenant_components.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.sha256 IS 'Its content';
+
+-- Name: COLUMN tenant_components.built_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.built_at IS 'When its content was last computed';
+
+-- Name: COLUMN tenant_components.refresh_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.refresh_at IS 'From when on it is stale';
+
+-- Name: COLUMN tenant_components.building_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.building_by IS 'Who builds it, until building_until at the latest';
+
+-- Name: COLUMN tenant_components.building_until; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.tenant_components.building_until IS 'When the builder''s claim ends by itself';
+
+-- Name: components; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.components AS
+ SELECT t.slug AS tenant,
+    c.name,
+    c.version,
+    k.byte_size AS bytes,
+    (now() - c.built_at) AS age,
+    (c.refresh_at <= now()) AS stale,
+    COALESCE((c.building_until > now()), false) AS being_built
+   FROM ((public.tenant_components c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+     LEFT JOIN public.component_contents k ON (((k.tenant_id = c.tenant_id) AND (k.sha256 = c.sha256))))
+  ORDER BY k.byte_size DESC NULLS LAST, t.slug, c.name;
+
+ALTER VIEW ops.components OWNER TO secondbrain_operator;
+
+-- Name: VIEW components; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.components IS 'What was computed for whom, its size and age; the largest first';
+
 -- Name: config_versions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.config_versions (
@@ -561,6 +678,86 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
 
+-- Name: embedding_cache; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.embedding_cache (
+    tenant_id uuid NOT NULL,
+    model text NOT NULL,
+    text_sha256 bytea NOT NULL,
+    embedding public.vector,
+    claimed_by uuid,
+    byte_size integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_embedding_cache_claimed_until_it_is_there CHECK (((embedding IS NULL) = (claimed_by IS NOT NULL))),
+    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.vector_norm(embedding) > (0)::double precision))),
+    CONSTRAINT ck_embedding_cache_size_is_counted CHECK ((byte_size >= 0)),
+    CONSTRAINT ck_embedding_cache_text_is_hashed CHECK ((length(text_sha256) = 32))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.embedding_cache FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.embedding_cache OWNER TO secondbrain_owner;
+
+-- Name: TABLE embedding_cache; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.embedding_cache IS 'Vectors that cost something to compute, for a day; what is gone is computed again';
+
+-- Name: COLUMN embedding_cache.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN embedding_cache.model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.model IS 'Which model made it, and its dimensions: text-embedding-3-small/1536';
+
+-- Name: COLUMN embedding_cache.text_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.text_sha256 IS 'SHA-256 of the normalised text; the text itself is not kept';
+
+-- Name: COLUMN embedding_cache.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector; empty while somebody computes it';
+
+-- Name: COLUMN embedding_cache.claimed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.claimed_by IS 'Who computes it, until expires_at at the latest';
+
+-- Name: COLUMN embedding_cache.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.byte_size IS 'Bytes it counts for against the tenant''s limit';
+
+-- Name: COLUMN embedding_cache.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.created_at IS 'When the row was written';
+
+-- Name: COLUMN embedding_cache.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.embedding_cache.expires_at IS 'When it (or the claim) stops counting, by the database''s clock';
+
+-- Name: embedding_cache; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.embedding_cache AS
+ SELECT t.slug AS tenant,
+    c.model,
+    count(*) FILTER (WHERE ((c.byte_size > 0) AND (c.expires_at > now()))) AS vectors,
+    COALESCE(sum(c.byte_size), (0)::bigint) AS bytes,
+    count(*) FILTER (WHERE ((c.byte_size = 0) AND (c.expires_at > now()))) AS being_computed,
+    count(*) FILTER (WHERE (c.expires_at <= now())) AS expired,
+    (now() - max(c.created_at)) AS newest,
+    (now() - min(c.created_at)) AS oldest
+   FROM (public.embedding_cache c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+  GROUP BY t.slug, c.model
+  ORDER BY COALESCE(sum(c.byte_size), (0)::bigint) DESC;
+
+ALTER VIEW ops.embedding_cache OWNER TO secondbrain_operator;
+
+-- Name: VIEW embedding_cache; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.embedding_cache IS 'Vectors kept for whom, and their bytes; hits are counted by /metrics';
+
 -- Name: idempotency_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.idempotency_keys (
@@ -767,6 +964,272 @@ ALTER VIEW ops.instances OWNER TO secondbrain_operator;
 -- Name: VIEW instances; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.instances IS 'Processes: which live, which version they are, whether they follow the configs';
+
+-- Name: entity_aliases; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE UNLOGGED TABLE public.entity_aliases (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    alias text NOT NULL COLLATE pg_catalog."C",
+    entity_ids uuid[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_entity_aliases_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+);
+
+ALTER TABLE ONLY public.entity_aliases FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.entity_aliases OWNER TO secondbrain_owner;
+
+-- Name: TABLE entity_aliases; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.entity_aliases IS 'Names resolved lately and to what; a cache, emptied by a crash of the server';
+
+-- Name: COLUMN entity_aliases.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN entity_aliases.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.kind IS 'Of what kind the name was looked up';
+
+-- Name: COLUMN entity_aliases.alias; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.alias IS 'The name: NFKC, case and white space folded';
+
+-- Name: COLUMN entity_aliases.entity_ids; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.entity_ids IS 'Everything it may stand for; none: nobody known, several: ambiguous';
+
+-- Name: COLUMN entity_aliases.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.created_at IS 'When the row was written';
+
+-- Name: COLUMN entity_aliases.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.entity_aliases.expires_at IS 'When it stops counting, by the database''s clock';
+
+-- Name: graph_entities; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_entities (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    kind text NOT NULL,
+    provider text NOT NULL,
+    external_key text NOT NULL,
+    name text NOT NULL,
+    name_key text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_graph_entities_has_a_key_and_a_name CHECK (((external_key <> ''::text) AND (name <> ''::text))),
+    CONSTRAINT ck_graph_entities_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.graph_entities FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_entities OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_entities; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_entities IS 'What documents are about; identified by kind, provider and external key, never by name';
+
+-- Name: COLUMN graph_entities.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_entities.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN graph_entities.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.kind IS 'person, repository, document, label, …';
+
+-- Name: COLUMN graph_entities.provider; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.provider IS 'Who gave the external key, such as github';
+
+-- Name: COLUMN graph_entities.external_key; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.external_key IS 'Its identity there: a login, owner/name, an id';
+
+-- Name: COLUMN graph_entities.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.name IS 'What people call it now';
+
+-- Name: COLUMN graph_entities.name_key; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.name_key IS 'The name for comparing: NFKC, case and white space folded';
+
+-- Name: COLUMN graph_entities.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_entities.created_at IS 'When the row was written';
+
+-- Name: graph_evidence; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_evidence (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    kind text NOT NULL,
+    object_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    chunk_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.graph_evidence FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_evidence OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_evidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_evidence IS 'Which documents say a relation; one that nothing says is deleted';
+
+-- Name: COLUMN graph_evidence.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_evidence.subject_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.subject_id IS 'The relation''s subject';
+
+-- Name: COLUMN graph_evidence.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.kind IS 'The relation''s kind';
+
+-- Name: COLUMN graph_evidence.object_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.object_id IS 'The relation''s object';
+
+-- Name: COLUMN graph_evidence.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.document_id IS 'Which document says so';
+
+-- Name: COLUMN graph_evidence.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.chunk_id IS 'In which passage, while that is there';
+
+-- Name: COLUMN graph_evidence.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_evidence.created_at IS 'When the row was written';
+
+-- Name: graph_mentions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_mentions (
+    tenant_id uuid NOT NULL,
+    entity_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    chunk_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.graph_mentions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_mentions OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_mentions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_mentions IS 'Which documents name an entity; one that nothing names is deleted';
+
+-- Name: COLUMN graph_mentions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_mentions.entity_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.entity_id IS 'What is named';
+
+-- Name: COLUMN graph_mentions.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.document_id IS 'Which document names it';
+
+-- Name: COLUMN graph_mentions.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.chunk_id IS 'In which passage, while that is there';
+
+-- Name: COLUMN graph_mentions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_mentions.created_at IS 'When the row was written';
+
+-- Name: graph_relations; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.graph_relations (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    kind text NOT NULL,
+    object_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_graph_relations_kind_is_a_word CHECK ((kind ~ '^[a-z][a-z_]*$'::text))
+);
+
+ALTER TABLE ONLY public.graph_relations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.graph_relations OWNER TO secondbrain_owner;
+
+-- Name: TABLE graph_relations; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.graph_relations IS 'How entities are related: subject, kind, object';
+
+-- Name: COLUMN graph_relations.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN graph_relations.subject_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.subject_id IS 'Who or what';
+
+-- Name: COLUMN graph_relations.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.kind IS 'authored, belongs_to, labelled, …';
+
+-- Name: COLUMN graph_relations.object_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.object_id IS 'To whom or what';
+
+-- Name: COLUMN graph_relations.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.graph_relations.created_at IS 'When the row was written';
+
+-- Name: knowledge; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.knowledge AS
+ SELECT t.slug AS tenant,
+    e.entities,
+    e.people,
+    e.repositories,
+    e.documents,
+    e.labels,
+    ( SELECT count(*) AS count
+           FROM public.graph_relations r
+          WHERE (r.tenant_id = t.id)) AS relations,
+    ( SELECT count(*) AS count
+           FROM public.graph_mentions m
+          WHERE (m.tenant_id = t.id)) AS mentions,
+    ( SELECT count(*) AS count
+           FROM public.graph_evidence v
+          WHERE (v.tenant_id = t.id)) AS evidence,
+    a.aliases,
+    a.expired_aliases,
+    t.id
+   FROM ((public.tenants t
+     CROSS JOIN LATERAL ( SELECT count(*) AS entities,
+            count(*) FILTER (WHERE (g.kind = 'person'::text)) AS people,
+            count(*) FILTER (WHERE (g.kind = 'repository'::text)) AS repositories,
+            count(*) FILTER (WHERE (g.kind = 'document'::text)) AS documents,
+            count(*) FILTER (WHERE (g.kind = 'label'::text)) AS labels
+           FROM public.graph_entities g
+          WHERE (g.tenant_id = t.id)) e)
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (n.expires_at > now())) AS aliases,
+            count(*) FILTER (WHERE (n.expires_at <= now())) AS expired_aliases
+           FROM public.entity_aliases n
+          WHERE (n.tenant_id = t.id)) a)
+  ORDER BY e.entities DESC;
+
+ALTER VIEW ops.knowledge OWNER TO secondbrain_operator;
+
+-- Name: VIEW knowledge; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.knowledge IS 'How large each tenant''s graph is; the largest first';
 
 -- Name: oauth_nonces; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1768,6 +2231,11 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT pk_chunks PRIMARY KEY (tenant_id, id);
 
+-- Name: component_contents pk_component_contents; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.component_contents
+    ADD CONSTRAINT pk_component_contents PRIMARY KEY (tenant_id, sha256);
+
 -- Name: config_versions pk_config_versions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.config_versions
@@ -1787,6 +2255,36 @@ ALTER TABLE ONLY public.credentials
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT pk_documents PRIMARY KEY (tenant_id, id);
+
+-- Name: embedding_cache pk_embedding_cache; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.embedding_cache
+    ADD CONSTRAINT pk_embedding_cache PRIMARY KEY (tenant_id, model, text_sha256);
+
+-- Name: entity_aliases pk_entity_aliases; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.entity_aliases
+    ADD CONSTRAINT pk_entity_aliases PRIMARY KEY (tenant_id, kind, alias);
+
+-- Name: graph_entities pk_graph_entities; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_entities
+    ADD CONSTRAINT pk_graph_entities PRIMARY KEY (tenant_id, id);
+
+-- Name: graph_evidence pk_graph_evidence; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT pk_graph_evidence PRIMARY KEY (tenant_id, subject_id, kind, object_id, document_id);
+
+-- Name: graph_mentions pk_graph_mentions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT pk_graph_mentions PRIMARY KEY (tenant_id, entity_id, document_id);
+
+-- Name: graph_relations pk_graph_relations; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT pk_graph_relations PRIMARY KEY (tenant_id, subject_id, kind, object_id);
 
 -- Name: idempotency_keys pk_idempotency_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -1838,6 +2336,11 @@ ALTER TABLE ONLY public.sync_errors
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT pk_sync_runs PRIMARY KEY (tenant_id, id);
 
+-- Name: tenant_components pk_tenant_components; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT pk_tenant_components PRIMARY KEY (tenant_id, name);
+
 -- Name: tenants pk_tenants; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.tenants
@@ -1873,6 +2376,38 @@ CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
+
+-- Name: ix_embedding_cache_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_embedding_cache_expires_at ON public.embedding_cache USING btree (tenant_id, expires_at) INCLUDE (byte_size);
+
+-- Name: ix_entity_aliases_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_entity_aliases_expires_at ON public.entity_aliases USING btree (expires_at);
+
+-- Name: ix_graph_entities_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_entities_name ON public.graph_entities USING btree (tenant_id, name_key, id);
+
+-- Name: ix_graph_evidence_chunk; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_evidence_chunk ON public.graph_evidence USING btree (tenant_id, chunk_id) WHERE (chunk_id IS NOT NULL);
+
+-- Name: ix_graph_evidence_document; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_evidence_document ON public.graph_evidence USING btree (tenant_id, document_id);
+
+-- Name: ix_graph_mentions_chunk; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_mentions_chunk ON public.graph_mentions USING btree (tenant_id, chunk_id) WHERE (chunk_id IS NOT NULL);
+
+-- Name: ix_graph_mentions_document; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_mentions_document ON public.graph_mentions USING btree (tenant_id, document_id);
+
+-- Name: ix_graph_relations_object; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_graph_relations_object ON public.graph_relations USING btree (tenant_id, object_id, subject_id);
 
 -- Name: ix_idempotency_keys_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1918,6 +2453,10 @@ CREATE INDEX ix_sync_runs_finished_at ON public.sync_runs USING btree (finished_
 
 CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, connector_id, created_at);
 
+-- Name: ix_tenant_components_content; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
@@ -1929,6 +2468,10 @@ CREATE UNIQUE INDEX uq_chunks_ordinal ON public.chunks USING btree (tenant_id, d
 -- Name: uq_documents_external_id; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (tenant_id, connector_id, external_id) NULLS NOT DISTINCT;
+
+-- Name: uq_graph_entities_identity; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_graph_entities_identity ON public.graph_entities USING btree (tenant_id, kind, provider, external_key);
 
 -- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -1961,6 +2504,11 @@ ALTER TABLE ONLY public.chunks
 
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT fk_chunks_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: component_contents fk_component_contents_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.component_contents
+    ADD CONSTRAINT fk_component_contents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: config_versions fk_config_versions_published_by; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2001,6 +2549,76 @@ ALTER TABLE ONLY public.documents
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: embedding_cache fk_embedding_cache_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.embedding_cache
+    ADD CONSTRAINT fk_embedding_cache_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: entity_aliases fk_entity_aliases_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.entity_aliases
+    ADD CONSTRAINT fk_entity_aliases_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_entities fk_graph_entities_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_entities
+    ADD CONSTRAINT fk_graph_entities_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_evidence fk_graph_evidence_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE SET NULL (chunk_id);
+
+-- Name: graph_evidence fk_graph_evidence_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_document FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id);
+
+-- Name: graph_evidence fk_graph_evidence_relation; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_relation FOREIGN KEY (tenant_id, subject_id, kind, object_id) REFERENCES public.graph_relations(tenant_id, subject_id, kind, object_id);
+
+-- Name: graph_evidence fk_graph_evidence_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_evidence
+    ADD CONSTRAINT fk_graph_evidence_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_mentions fk_graph_mentions_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE SET NULL (chunk_id);
+
+-- Name: graph_mentions fk_graph_mentions_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_document FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id);
+
+-- Name: graph_mentions fk_graph_mentions_entity; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_entity FOREIGN KEY (tenant_id, entity_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_mentions fk_graph_mentions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_mentions
+    ADD CONSTRAINT fk_graph_mentions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: graph_relations fk_graph_relations_object; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_object FOREIGN KEY (tenant_id, object_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_relations fk_graph_relations_subject; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_subject FOREIGN KEY (tenant_id, subject_id) REFERENCES public.graph_entities(tenant_id, id);
+
+-- Name: graph_relations fk_graph_relations_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.graph_relations
+    ADD CONSTRAINT fk_graph_relations_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: idempotency_keys fk_idempotency_keys_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2067,6 +2685,16 @@ ALTER TABLE ONLY public.sync_runs
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT fk_sync_runs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: tenant_components fk_tenant_components_content; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT fk_tenant_components_content FOREIGN KEY (tenant_id, sha256) REFERENCES public.component_contents(tenant_id, sha256) ON DELETE CASCADE;
+
+-- Name: tenant_components fk_tenant_components_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.tenant_components
+    ADD CONSTRAINT fk_tenant_components_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: users fk_users_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -2079,6 +2707,10 @@ ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
+
+-- Name: component_contents; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.component_contents ENABLE ROW LEVEL SECURITY;
 
 -- Name: config_versions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -2095,6 +2727,30 @@ ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 -- Name: documents; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
+
+-- Name: embedding_cache; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.embedding_cache ENABLE ROW LEVEL SECURITY;
+
+-- Name: entity_aliases; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.entity_aliases ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_entities; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_entities ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_evidence; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_evidence ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_mentions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_mentions ENABLE ROW LEVEL SECURITY;
+
+-- Name: graph_relations; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.graph_relations ENABLE ROW LEVEL SECURITY;
 
 -- Name: idempotency_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -2116,6 +2772,10 @@ CREATE POLICY operator ON public.api_keys TO secondbrain_operator USING (true) W
 
 CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: component_contents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.component_contents TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: config_versions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.config_versions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -2131,6 +2791,30 @@ CREATE POLICY operator ON public.credentials TO secondbrain_operator USING (true
 -- Name: documents operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.documents TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: embedding_cache operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.embedding_cache TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: entity_aliases operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.entity_aliases TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_entities operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_entities TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_evidence operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_evidence TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_mentions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_mentions TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: graph_relations operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.graph_relations TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: idempotency_keys operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2159,6 +2843,10 @@ CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true
 -- Name: sync_runs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sync_runs TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: tenant_components operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.tenant_components TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: tenants operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2196,6 +2884,10 @@ CREATE POLICY tenant ON public.api_keys TO secondbrain_app USING ((tenant_id = (
 
 CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: component_contents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.component_contents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: config_versions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.config_versions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -2211,6 +2903,30 @@ CREATE POLICY tenant ON public.credentials TO secondbrain_app USING ((tenant_id 
 -- Name: documents tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.documents TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: embedding_cache tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.embedding_cache TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: entity_aliases tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.entity_aliases TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_entities tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_entities TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_evidence tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_evidence TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_mentions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_mentions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: graph_relations tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.graph_relations TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: idempotency_keys tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2240,6 +2956,10 @@ CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id 
 
 CREATE POLICY tenant ON public.sync_runs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: tenant_components tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.tenant_components TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: tenants tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -2247,6 +2967,10 @@ CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF((
 -- Name: users tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: tenant_components; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
 
 -- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -2327,6 +3051,36 @@ GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
 
+-- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.component_contents TO secondbrain_app;
+GRANT DELETE ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.sha256; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(sha256) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: COLUMN component_contents.used_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(used_at) ON TABLE public.component_contents TO secondbrain_operator;
+
+-- Name: TABLE tenant_components; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tenant_components TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.tenant_components TO secondbrain_operator;
+
+-- Name: TABLE components; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.components TO secondbrain_readonly;
+
 -- Name: TABLE config_versions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT ON TABLE public.config_versions TO secondbrain_app;
@@ -2397,6 +3151,35 @@ GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
 
+-- Name: TABLE embedding_cache; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.embedding_cache TO secondbrain_app;
+GRANT DELETE ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.model; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(model) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: COLUMN embedding_cache.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.embedding_cache TO secondbrain_operator;
+
+-- Name: TABLE embedding_cache; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.embedding_cache TO secondbrain_readonly;
+
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO secondbrain_app;
@@ -2453,6 +3236,63 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_opera
 -- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.instances TO secondbrain_readonly;
+
+-- Name: TABLE entity_aliases; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.entity_aliases TO secondbrain_app;
+GRANT DELETE ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: COLUMN entity_aliases.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: COLUMN entity_aliases.expires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(expires_at) ON TABLE public.entity_aliases TO secondbrain_operator;
+
+-- Name: TABLE graph_entities; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_entities TO secondbrain_app;
+
+-- Name: COLUMN graph_entities.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_entities TO secondbrain_operator;
+
+-- Name: COLUMN graph_entities.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(kind) ON TABLE public.graph_entities TO secondbrain_operator;
+
+-- Name: TABLE graph_evidence; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_evidence TO secondbrain_app;
+
+-- Name: COLUMN graph_evidence.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_evidence TO secondbrain_operator;
+
+-- Name: TABLE graph_mentions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_mentions TO secondbrain_app;
+
+-- Name: COLUMN graph_mentions.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_mentions TO secondbrain_operator;
+
+-- Name: TABLE graph_relations; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.graph_relations TO secondbrain_app;
+
+-- Name: COLUMN graph_relations.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.graph_relations TO secondbrain_operator;
+
+-- Name: COLUMN graph_relations.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(kind) ON TABLE public.graph_relations TO secondbrain_operator;
+
+-- Name: TABLE knowledge; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.knowledge TO secondbrain_readonly;
 
 -- Name: TABLE oauth_nonces; Type: ACL; Schema: public; Owner: secondbrain_owner
 

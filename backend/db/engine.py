@@ -4,14 +4,20 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
+from psycopg.pq import Format
 from sqlalchemy import Engine, event
 from sqlalchemy import create_engine as _create_engine
+
+from backend.db.reals import register_reals
 
 APP_ROLE = "secondbrain_app"
 OPERATOR_ROLE = "secondbrain_operator"
 OWNER_ROLE = "secondbrain_owner"
 SEARCH_ROLE = "secondbrain_search"
 READONLY_ROLE = "secondbrain_readonly"
+
+#: Execution option of statements that return many bytes: they arrive as they are, not printed in hexadecimal.
+BINARY_RESULT = "binary_result"
 
 #: Milliseconds. A statement that takes longer is a bug or an attack; a lock waited for longer is a deadlock.
 #: What was sent and not acknowledged for so long was sent to nobody; without it a thread hangs for a quarter of an hour.
@@ -104,8 +110,15 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
-        assume_app_role(
-            connection.driver_connection if hasattr(connection, "driver_connection") else connection
-        )
+        driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
+        assume_app_role(driver)
+        register_reals(driver)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _before_execute(
+        _connection: Any, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        if context is not None and context.execution_options.get(BINARY_RESULT):
+            cursor.format = Format.BINARY
 
     return engine

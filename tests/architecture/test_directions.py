@@ -25,6 +25,7 @@ LAYERS: Final = (
     ("flows", "wiring"),
     # Signing in has routes like any room; the rest of `tenants` is below, because `web` asks it who is asking.
     (
+        "components",
         "configs",
         "connectors",
         "documents",
@@ -44,7 +45,7 @@ LAYERS: Final = (
     ("bundled",),
     ("db",),
     ("keyring", "ports", "supervisor"),
-    ("errors", "lifeline", "logs", "rooms", "scratch", "settings"),
+    ("errors", "lifeline", "logs", "lru", "rooms", "scratch", "settings"),
 )
 
 #: Imports that go upward all the same, each with its reason.

@@ -145,6 +145,26 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "document_id": _OWN_ID,
             "chunk_id": _OWN_ID,
         },
+        "component_contents": {
+            "tenant_id": _TENANT,
+            "sha256": _HASH,
+            "content": "'sample'::bytea",
+            "byte_size": "6",
+        },
+        "tenant_components": {
+            "tenant_id": _TENANT,
+            "name": "'sample'",
+            "version": "1",
+            "sha256": _HASH,
+            "built_at": "now()",
+        },
+        "embedding_cache": {
+            "tenant_id": _TENANT,
+            "model": "'sample/3'",
+            "text_sha256": _HASH,
+            "embedding": "CAST('[1,0,0]' AS vector)",
+            "expires_at": _SOON,
+        },
     }
 )
 

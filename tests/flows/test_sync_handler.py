@@ -121,7 +121,9 @@ class Scene:
         self.account: Account = database.make_tenant()
         self.source = ScriptedSource([])
         configs = ConfigFollower(self.db, Listener(database.url))
-        self.handler = SyncHandler(self.db, keyring, embedder, configs, {"github": self.source.make})
+        self.handler = SyncHandler(
+            self.db, keyring, lambda _: embedder, configs, {"github": self.source.make}
+        )
         with self.db.transaction(self.tenant_id) as session:
             self.connector = ConnectorRepository(session).connect(
                 self.tenant_id,

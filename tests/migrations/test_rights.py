@@ -61,6 +61,7 @@ SEALED_OFF: Final = (
     "chunks.heading_path",
     "chunks.search",
     "chunks.text",
+    "component_contents.content",
     "credentials.sealed",
     "documents.author",
     "documents.content",
@@ -81,6 +82,8 @@ SEALED_OFF: Final = (
     "graph_mentions.document_id",
     "graph_relations.object_id",
     "graph_relations.subject_id",
+    "embedding_cache.embedding",
+    "embedding_cache.text_sha256",
     "refresh_tokens.token_sha256",
 )
 

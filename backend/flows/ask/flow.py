@@ -1,6 +1,6 @@
 """Embed the question, rank, answer; the language model, if there is one, is asked outside any transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -29,6 +29,8 @@ class Reply:
     hits: Sequence[Hit]
     #: (index into hits, the passage's sentence) for each citation of an extractive answer
     citations: Sequence[tuple[int, str]]
+    #: what was searched for: the question, and what its acronyms stand for
+    expanded_question: str
 
 
 def ask(
@@ -40,15 +42,20 @@ def ask(
     *,
     history: Sequence[Mapping[str, str]] = (),
     limit: int = 15,
+    expand: Callable[[UUID, str], str] | None = None,
 ) -> Reply:
-    """Answers `question` from the tenant's documents. Raises EmbeddingFailed, DatabaseUnavailable."""
-    vector = embedder.embed([question])[0]
+    """Answers `question` from the tenant's documents; `expand` adds what the tenant calls things.
+
+    Raises EmbeddingFailed, DatabaseUnavailable.
+    """
+    searched = _expanded(expand, tenant_id, question)
+    vector = embedder.embed([searched])[0]
     with db.transaction(tenant_id) as session:
         repository = SearchRepository(session)
-        hits = repository.search(tenant_id, question, vector.tolist(), model=embedder.model, limit=limit)
+        hits = repository.search(tenant_id, searched, vector.tolist(), model=embedder.model, limit=limit)
         is_empty = not hits and not repository.has_documents(tenant_id)
     if is_empty:
-        return Reply(_NOTHING_YET, "onboarding", 0.0, (), ())
+        return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), searched)
     sources = [
         Source(
             text=hit.text,
@@ -60,15 +67,30 @@ def ask(
         for hit in hits
     ]
     # Sentences are compared with the model that is at hand; a distant one would be sent every one of them.
-    extract = compose(question, sources, embedder.embed if isinstance(embedder, LocalEmbedder) else None)
+    embed = embedder.embed if isinstance(embedder, LocalEmbedder) else None
+    # A passage may say it in either way.
+    extract = max(
+        (compose(asked, sources, embed) for asked in dict.fromkeys((question, searched))),
+        key=lambda found: found.confidence,
+    )
     citations = [(citation.source_index, citation.sentence) for citation in extract.citations]
     if not citations:
-        return Reply(extract.text, "no_results", extract.confidence, hits, ())
+        return Reply(extract.text, "no_results", extract.confidence, hits, (), searched)
     if chat_model is not None:
         try:
             written = generate_answer(chat_model, question, sources, history)
         except Unavailable as error:
             _log.warning("language model not available, answering with an extract", error=error.error_code)
         else:
-            return Reply(written, "generated", extract.confidence, hits, citations)
-    return Reply(extract.text, "extractive", extract.confidence, hits, citations)
+            return Reply(written, "generated", extract.confidence, hits, citations, searched)
+    return Reply(extract.text, "extractive", extract.confidence, hits, citations, searched)
+
+
+def _expanded(expand: Callable[[UUID, str], str] | None, tenant_id: UUID, question: str) -> str:
+    if expand is None:
+        return question
+    try:
+        return expand(tenant_id, question)
+    except Exception:  # noqa: BLE001 - logged; whatever is wrong with the lexicon, the question stands as it is
+        _log.exception("question not expanded")
+        return question

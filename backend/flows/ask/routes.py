@@ -81,12 +81,13 @@ def search(body: Question) -> Response:
     started = time.perf_counter()
     reply = ask(
         s.db,
-        s.embedder,
+        s.embedder_for(who.tenant_id),
         s.chat_model,
         who.tenant_id,
         body.query,
         history=[turn.model_dump() for turn in body.conversation_history[-10:]],
         limit=body.top_k,
+        expand=s.lexicon.expand,
     )
     return answer(_view(body, reply, time.perf_counter() - started))
 
@@ -108,7 +109,7 @@ def _view(body: Question, reply: Reply, seconds: float) -> SearchAnswer:
             ],
             "source_count": len(reply.hits),
             "query": body.query,
-            "expanded_query": body.query,
+            "expanded_query": reply.expanded_question,
             "confidence": reply.confidence,
             "query_type": kinds.get(reply.kind, reply.kind),
             "search_time": round(seconds, 4),

@@ -49,11 +49,12 @@ class SyncGivenUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SyncHandler:
-    """Carries out `sync` jobs. `make_source` maps a connector type to what reads it."""
+    """Carries out `sync` jobs. `make_source` maps a connector type to what reads it, `embedder_for` a tenant to
+    its embedder."""
 
     db: Database
     keyring: Keyring
-    embedder: Embedder
+    embedder_for: Callable[[UUID], Embedder]
     configs: ConfigFollower
     make_source: Mapping[str, MakeSource]
 
@@ -161,6 +162,7 @@ class SyncHandler:
         hashes = {item.external_id: fingerprint(item) for item in page.items}
         with self.db.transaction(claim.tenant_id) as session:
             unchanged = DocumentRepository(session).list_unchanged(claim.tenant_id, connector.id, hashes)
+        embedder = self.embedder_for(claim.tenant_id)
         prepared: dict[str, NewDocument] = {}
         noted_at = 0.0
         for item in page.items:
@@ -171,7 +173,7 @@ class SyncHandler:
                 self._note(claim, run_id, item)
             try:
                 prepared[item.external_id] = prepare(
-                    item, source_type=connector.type, embedder=self.embedder, config=config
+                    item, source_type=connector.type, embedder=embedder, config=config
                 )
             except Unavailable:
                 raise

@@ -1,0 +1,226 @@
+"""Save, load, list_names, delete, claim, release, purge; and what the lexicon counts in a tenant's passages."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from backend.components.models import ComponentContent, TenantComponent
+from backend.db.engine import BINARY_RESULT
+from backend.db.notify import Channel
+from backend.db.transaction import hint
+
+_MINE: Final = """
+    SELECT c.id, c.text, c.search FROM chunks AS c
+    JOIN documents AS d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+    WHERE c.tenant_id = :tenant_id AND d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+    ORDER BY c.id DESC LIMIT :limit
+"""
+# ts_stat would run its query with the rights of the caller too, but takes it as a text, where no tenant can be bound.
+_FREQUENCIES = text(
+    f"""
+    SELECT lexeme, count(*) AS frequency
+    FROM ({_MINE}) AS mine CROSS JOIN unnest(tsvector_to_array(mine.search)) AS lexeme
+    GROUP BY lexeme ORDER BY frequency DESC, lexeme LIMIT :count
+    """  # noqa: S608 - put together from constants of this module
+)
+# Cut at brackets first: matching one expression against whole passages took fifty times as long.
+_BRACKETS = text(
+    rf"""
+    WITH pieces AS (
+        SELECT lag(piece) OVER (PARTITION BY mine.id ORDER BY place) AS before, piece
+        FROM ({_MINE}) AS mine CROSS JOIN string_to_table(mine.text, '(') WITH ORDINALITY AS cut (piece, place)
+        WHERE strpos(mine.text, '(') > 0
+    ), brackets AS (
+        SELECT right(before, 90) AS before, left(split_part(piece, ')', 1), 91) AS inside
+        FROM pieces WHERE before IS NOT NULL AND strpos(piece, ')') > 0
+    )
+    SELECT before, inside, count(*) FROM brackets
+    WHERE inside ~ '^[[:upper:]][[:alnum:]&]{{1,9}}$'
+       OR length(inside) BETWEEN 4 AND 90 AND before ~ '\m[[:upper:]][[:alnum:]&]{{1,9}} $'
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :count
+    """  # noqa: S608
+)
+_PURGE_CONTENTS = text(
+    """
+    WITH doomed AS (
+        SELECT tenant_id, sha256 FROM component_contents AS c
+        WHERE c.used_at < now() - :older_than AND NOT EXISTS (
+            SELECT FROM tenant_components AS t WHERE t.tenant_id = c.tenant_id AND t.sha256 = c.sha256)
+        LIMIT :batch
+    ), gone AS (
+        -- The time is looked at again under the row's lock: whoever saves it now has just raised it.
+        DELETE FROM component_contents AS c USING doomed AS d
+        WHERE (c.tenant_id, c.sha256) = (d.tenant_id, d.sha256) AND c.used_at < now() - :older_than RETURNING 1
+    )
+    SELECT count(*) FROM gone
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which version of a component is current, and whether it should be built anew."""
+
+    version: int
+    is_stale: bool
+
+
+class ComponentRepository:
+    """Components of one tenant, within the caller's transaction; contents are bytes to it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find_head(self, tenant_id: UUID, name: str) -> Head | None:
+        """The current version; None when it was never built."""
+        row = self._session.execute(
+            select(TenantComponent.version, TenantComponent.refresh_at <= func.now()).where(
+                TenantComponent.tenant_id == tenant_id,
+                TenantComponent.name == name,
+                TenantComponent.version > 0,
+            )
+        ).one_or_none()
+        return None if row is None else Head(*row)
+
+    def load(self, tenant_id: UUID, name: str) -> tuple[int, bytes] | None:
+        """The current version and its content; None when it was never built."""
+        row = self._session.execute(
+            select(TenantComponent.version, ComponentContent.content)
+            .join(
+                ComponentContent,
+                (ComponentContent.tenant_id == TenantComponent.tenant_id)
+                & (ComponentContent.sha256 == TenantComponent.sha256),
+            )
+            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.name == name),
+            execution_options={BINARY_RESULT: True},
+        ).one_or_none()
+        return None if row is None else (row[0], bytes(row[1]))
+
+    def save(self, tenant_id: UUID, name: str, content: bytes, *, lifetime: timedelta) -> int:
+        """Makes `content` the current one, fresh for `lifetime`, and ends any claim; returns its version.
+
+        The same content again is the same version.
+        """
+        sha256 = hashlib.sha256(content).digest()
+        self._session.execute(
+            insert(ComponentContent)
+            .values(tenant_id=tenant_id, sha256=sha256, content=content, byte_size=len(content))
+            # Raised, so that a purge at this moment leaves it.
+            .on_conflict_do_update(index_elements=["tenant_id", "sha256"], set_={"used_at": func.now()})
+        )
+        values = {"sha256": sha256, "built_at": func.now(), "refresh_at": func.now() + lifetime}
+        free = {"building_by": None, "building_until": None}
+        changes = (TenantComponent.sha256.is_distinct_from(sha256)).cast(TenantComponent.version.type)
+        version: int = self._session.execute(
+            insert(TenantComponent)
+            .values(tenant_id=tenant_id, name=name, version=1, **values)
+            .on_conflict_do_update(
+                index_elements=["tenant_id", "name"],
+                set_={**values, **free, "version": TenantComponent.version + changes},
+            )
+            .returning(TenantComponent.version)
+        ).scalar_one()
+        hint(self._session, Channel.TENANT_COMPONENTS, tenant_id, name)
+        return version
+
+    def claim(self, tenant_id: UUID, name: str, *, claimant: UUID, lease: timedelta) -> bool:
+        """Whether `claimant` is to build it: it is missing or stale, and nobody else builds it.
+
+        A claim ends with `save`, `release`, or after `lease`.
+        """
+        building = {"building_by": claimant, "building_until": func.now() + lease}
+        claimed = self._session.execute(
+            insert(TenantComponent)
+            .values(tenant_id=tenant_id, name=name, **building)
+            .on_conflict_do_update(
+                index_elements=["tenant_id", "name"],
+                set_=building,
+                where=(func.coalesce(TenantComponent.building_until, func.now()) <= func.now())
+                & ((TenantComponent.version == 0) | (TenantComponent.refresh_at <= func.now())),
+            )
+            .returning(TenantComponent.name)
+        ).one_or_none()
+        return claimed is not None
+
+    def release(self, tenant_id: UUID, name: str, *, claimant: UUID) -> None:
+        """Gives up a claim whose build failed."""
+        self._session.execute(
+            update(TenantComponent)
+            .where(
+                TenantComponent.tenant_id == tenant_id,
+                TenantComponent.name == name,
+                TenantComponent.building_by == claimant,
+            )
+            .values(building_by=None, building_until=None)
+        )
+
+    def list_names(self, tenant_id: UUID) -> Sequence[str]:
+        """Names of the components that were built."""
+        return self._session.scalars(
+            select(TenantComponent.name)
+            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.version > 0)
+            .order_by(TenantComponent.name)
+        ).all()
+
+    def delete(self, tenant_id: UUID, name: str) -> bool:
+        """Forgets the component; its content goes with the next purge. Whether it was there."""
+        deleted = self._session.execute(
+            delete(TenantComponent)
+            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.name == name)
+            .returning(TenantComponent.name)
+        ).one_or_none()
+        hint(self._session, Channel.TENANT_COMPONENTS, tenant_id, name)
+        return deleted is not None
+
+    def purge(self, *, unused: timedelta, older_than: timedelta, batch: int = 500) -> int:
+        """Deletes components stale for longer than `unused`, and contents no component has had for `older_than`.
+
+        For the operator transaction; returns how many rows went.
+        """
+        gone = self._session.execute(
+            delete(TenantComponent)
+            .where(TenantComponent.refresh_at < func.now() - unused)
+            .returning(TenantComponent.name)
+        ).all()
+        contents = self._session.execute(
+            _PURGE_CONTENTS, {"older_than": older_than, "batch": batch}
+        ).scalar_one()
+        return len(gone) + int(contents)
+
+
+class PassageStatistics:
+    """What a tenant's searchable passages hold, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def measure(self, tenant_id: UUID) -> tuple[int, str]:
+        """(number of passages, id of the newest): changes when they do."""
+        count, newest = self._session.execute(
+            text(
+                "SELECT count(*), coalesce((SELECT id::text FROM chunks WHERE tenant_id = :tenant_id"
+                " ORDER BY id DESC LIMIT 1), '') FROM chunks WHERE tenant_id = :tenant_id"
+            ),
+            {"tenant_id": tenant_id},
+        ).one()
+        return int(count), str(newest)
+
+    def count_frequencies(self, tenant_id: UUID, *, limit: int, count: int) -> Mapping[str, int]:
+        """In how many of the newest `limit` passages each of the `count` most frequent lexemes stands."""
+        rows = self._session.execute(_FREQUENCIES, {"tenant_id": tenant_id, "limit": limit, "count": count})
+        return {lexeme: int(frequency) for lexeme, frequency in rows}
+
+    def list_brackets(self, tenant_id: UUID, *, limit: int, count: int) -> list[tuple[str, str, int]]:
+        """(up to 90 characters before it, what is in it, how often) of brackets that may explain an acronym.
+
+        The `count` most frequent ones of the newest `limit` passages.
+        """
+        rows = self._session.execute(_BRACKETS, {"tenant_id": tenant_id, "limit": limit, "count": count})
+        return [(before, inside, int(times)) for before, inside, times in rows]

@@ -1,0 +1,49 @@
+"""embedding_cache."""
+
+from uuid import UUID
+
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.base import Base, CreatedAt, Moment, Sha256, TenantKey, Words
+
+
+class CachedEmbedding(Base):
+    __tablename__ = "embedding_cache"
+    __table_args__ = (
+        # Starts with the tenant for eviction; a purge across tenants skips along it (Postgres 18).
+        Index(
+            "ix_embedding_cache_expires_at",
+            "tenant_id",
+            "expires_at",
+            postgresql_include=["byte_size"],
+        ),
+        CheckConstraint("length(text_sha256) = 32", name="text_is_hashed"),
+        CheckConstraint("(embedding IS NULL) = (claimed_by IS NOT NULL)", name="claimed_until_it_is_there"),
+        CheckConstraint("embedding IS NULL OR vector_norm(embedding) > 0", name="embedding_is_not_zero"),
+        CheckConstraint("byte_size >= 0", name="size_is_counted"),
+        {
+            "comment": "Vectors that cost something to compute, for a day; what is gone is computed again",
+            "postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02},
+        },
+    )
+
+    tenant_id: Mapped[TenantKey]
+    model: Mapped[Words] = mapped_column(
+        primary_key=True, comment="Which model made it, and its dimensions: text-embedding-3-small/1536"
+    )
+    text_sha256: Mapped[Sha256] = mapped_column(
+        primary_key=True, comment="SHA-256 of the normalised text; the text itself is not kept"
+    )
+    embedding: Mapped[list[float] | None] = mapped_column(
+        VECTOR, comment="The unit vector; empty while somebody computes it"
+    )
+    claimed_by: Mapped[UUID | None] = mapped_column(comment="Who computes it, until expires_at at the latest")
+    byte_size: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="Bytes it counts for against the tenant's limit"
+    )
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment] = mapped_column(
+        comment="When it (or the claim) stops counting, by the database's clock"
+    )
