@@ -95,7 +95,7 @@ def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
 
 
 def make_embedding_cache(settings: Settings, db: Database, embedder: Embedder) -> EmbeddingCache | None:
-    """A cache in front of a remote embedder; the local model computes a text faster than a row is read."""
+    """A cache in front of a remote embedder; the local model answers a question before a row is read."""
     if isinstance(embedder, LocalEmbedder):
         return None
     return EmbeddingCache(

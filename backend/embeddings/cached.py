@@ -1,7 +1,8 @@
 """An embedder that remembers: in this process for minutes, in Postgres for all processes for a day.
 
-For providers that cost something. The local model computes a text in about the time a look at the cache takes, so it
-is used as it is.
+For providers that cost something. The local model is used as it is: it computes a question in 0.04 ms, less than a
+tenth of a look at a row. A long passage takes it 0.5 ms, which a batch read would save, but only for passages embedded
+a second time; unchanged documents are not embedded again anyway, and all others would pay for the write.
 
 Processes that miss the same text at the same moment agree by a claim, a row without a vector: one asks the provider,
 the others wait for the row. Not by an advisory lock, because that would keep a transaction open while the provider
