@@ -7,7 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from backend.configs.follower import ConfigFollower
+from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
+from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.documents.repository import DocumentNotFound
 from backend.embeddings.providers.local import LocalEmbedder
@@ -16,7 +19,7 @@ from backend.flows.import_folder.flow import find_files, import_files
 from backend.flows.ingest_document.flow import prepare
 from backend.flows.ingest_document.store import store_all
 from backend.knowledge.repository import GraphRepository
-from tests.conftest import Account
+from tests.conftest import Account, TestDatabase
 
 Graph = tuple[list[str], set[tuple[str, str, str]]]
 
@@ -45,7 +48,9 @@ def item(number: int, author: str | None, **metadata: Any) -> SourceItem:
 @pytest.fixture
 def store(db: Database, account: Account, embedder: LocalEmbedder) -> Callable[..., int]:
     def run(*items: SourceItem) -> int:
-        documents = [prepare(one, source_type="github", embedder=embedder) for one in items]
+        documents = [
+            prepare(one, source_type="github", embedder=embedder, config=ParserConfig()) for one in items
+        ]
         with db.transaction(account.tenant_id) as session:
             return store_all(session, account.tenant_id, None, documents)
 
@@ -129,7 +134,7 @@ def test_transaction_that_fails_leaves_neither_document_nor_facts(
 ) -> None:
     def fail() -> None:
         with db.transaction(account.tenant_id) as session:
-            document = prepare(item(1, "ada"), source_type="github", embedder=embedder)
+            document = prepare(item(1, "ada"), source_type="github", embedder=embedder, config=ParserConfig())
             assert store_all(session, account.tenant_id, None, [document]) == 1
             raise ZeroDivisionError
 
@@ -139,12 +144,16 @@ def test_transaction_that_fails_leaves_neither_document_nor_facts(
 
 
 def test_import_makes_documents_known_to_the_graph(
-    db: Database, account: Account, embedder: LocalEmbedder, tmp_path: Path
+    database: TestDatabase, account: Account, embedder: LocalEmbedder, tmp_path: Path
 ) -> None:
+    db = database.db
     for name in ("one.md", "two.md"):
         (tmp_path / name).write_text(f"# {name}\n\nSome words about {name}.\n")
+    configs = ConfigFollower(db, Listener(database.url))
     for _ in range(2):
-        outcomes = list(import_files(db, embedder, account.tenant_id, tmp_path, find_files(tmp_path)))
+        outcomes = list(
+            import_files(db, configs, embedder, account.tenant_id, tmp_path, find_files(tmp_path))
+        )
     assert {o.state for o in outcomes} == {"unchanged"}
     entities, relations = graph(db, account)
     assert entities == [f"document {(tmp_path / name).resolve().as_uri()}" for name in ("one.md", "two.md")]
