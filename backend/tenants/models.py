@@ -80,7 +80,9 @@ class Session(Base):
     last_used_at: Mapped[CreatedAt] = mapped_column(comment="Last seen, to about five minutes")
     expires_at: Mapped[Moment] = mapped_column(comment="When it ends unless refreshed")
     ended_at: Mapped[Moment | None] = mapped_column(comment="When it was ended; its tokens are dead since")
-    end_reason: Mapped[str | None] = mapped_column(Text, comment="logged_out, revoked, reuse_detected")
+    end_reason: Mapped[str | None] = mapped_column(
+        Text, comment="logged_out, revoked, reuse_detected, deactivated, keys_replaced"
+    )
 
 
 class RefreshToken(Base):

@@ -47,6 +47,14 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
         "connectors": {"tenant_id": _TENANT, "id": _OWN_ID, "type": "'github'", "status": "'connected'"},
         "credentials": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "sealed": _HASH},
         "jobs": {"id": _OWN_ID, "tenant_id": _TENANT, "kind": "'sync'"},
+        "schedules": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "name": "'sync'",
+            "kind": "'sync'",
+            "every": "interval '1 hour'",
+            "next_run_at": _SOON,
+        },
         "sync_runs": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,
