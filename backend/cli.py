@@ -23,10 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(tenant())
-app.add_typer(user())
-app.add_typer(keys())
-
 
 @app.command()
 def up(
@@ -252,6 +248,9 @@ def _demo(settings: Settings, supervisor: "object") -> None:
 
 def main() -> None:
     """Entry point: known errors are one line, and exit code 1."""
+    app.add_typer(tenant, name="tenant")
+    app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
     try:
         app()
     except StateError as error:

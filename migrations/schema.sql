@@ -2678,6 +2678,10 @@ CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, con
 
 CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
 
+-- Name: ix_tenants_deactivated; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);

@@ -23,7 +23,7 @@ CLAIM: Final = """
                least(:tenant_cap - coalesce(r.jobs, 0), (:count - 1) / count(*) OVER () + 1) AS room
         FROM waiting AS w LEFT JOIN running AS r USING (tenant_id)
         WHERE w.tenant_id IS NOT NULL AND coalesce(r.jobs, 0) < :tenant_cap
-          AND (SELECT t.deactivated_at FROM tenants AS t WHERE t.id = w.tenant_id) IS NULL
+          AND w.tenant_id NOT IN (SELECT id FROM tenants WHERE deactivated_at IS NOT NULL)
           AND EXISTS (SELECT FROM workers WHERE id = :worker_id AND stopped_at IS NULL)
         ORDER BY coalesce(r.jobs, 0), random()
     ), picked AS (

@@ -33,6 +33,7 @@ CREATE TABLE schedules (
     CONSTRAINT fk_schedules_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE
 ) WITH (fillfactor = 85);
 
+CREATE INDEX ix_tenants_deactivated ON tenants (id) WHERE deactivated_at IS NOT NULL;
 CREATE INDEX ix_schedules_due ON schedules (next_run_at) WHERE paused_at IS NULL;
 CREATE INDEX ix_schedules_last_job ON schedules (tenant_id, last_job_id);
 CREATE UNIQUE INDEX uq_schedules_name ON schedules (tenant_id, name);
@@ -100,3 +101,4 @@ def downgrade() -> None:
     op.execute("DROP POLICY scheduled ON jobs")
     op.execute("REVOKE INSERT (id, tenant_id, kind, args, priority) ON jobs FROM secondbrain_operator")
     op.execute("DROP TABLE schedules")
+    op.execute("DROP INDEX ix_tenants_deactivated")

@@ -177,7 +177,9 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
 )
 
 #: Tables that belong to no tenant.
-NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances", "rate_limits"})
+NOT_TENANTS: Final = frozenset(
+    {"workers", "installation_config_versions", "instances", "rate_limits", "signing_keys"}
+)
 
 
 def tenant_tables() -> list[str]:

@@ -177,7 +177,8 @@ class ScheduleRepository:
 
 def _drawn(every: timedelta, jitter: float) -> Any:
     """`every` and by chance up to the share `jitter` of it."""
-    return literal(every, Interval) * (1 + literal(jitter) * func.random())
+    seconds = every.total_seconds() * (1 + literal(jitter) * func.random())
+    return func.make_interval(0, 0, 0, 0, 0, 0, seconds, type_=Interval)
 
 
 def _keys(rows: Sequence[Any]) -> dict[str, list[UUID]]:
