@@ -31,11 +31,17 @@ class SigningKeySealed(SealBroken):
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """The set as it was at `read_at` (monotonic seconds, when the reading began)."""
+class _Reading:
+    """The set as it was at `read_at` (monotonic seconds, when the reading began), or why it could not be read."""
 
-    ring: Keyring
     read_at: float
+    ring: Keyring | None = None
+    error: Unavailable | None = None
+
+    def get(self) -> Keyring:
+        if self.ring is None:
+            raise self.error or Unavailable()
+        return self.ring
 
 
 class SigningKeyring(Keyring):
@@ -53,8 +59,9 @@ class SigningKeyring(Keyring):
         super().__init__(master.pairs)
         self._db = db
         self._hints = listener.subscribe(Channel.SIGNING_KEYS)
-        self._copy: _Copy | None = None
-        self._reading = threading.Lock()
+        self._newest = _Reading(float("-inf"))
+        self._is_reading = False
+        self._turn = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -101,23 +108,34 @@ class SigningKeyring(Keyring):
             return self._read_since(time.monotonic()).derive_text(purpose, message, kid=kid)
 
     def _ring(self) -> Keyring:
-        now, copy = time.monotonic(), self._copy
-        if copy is not None and now - copy.read_at < self.FRESH_SECONDS:
-            return copy.ring
+        now, newest = time.monotonic(), self._newest
+        if newest.ring is not None and now - newest.read_at < self.FRESH_SECONDS:
+            return newest.ring
         return self._read_since(now)
 
     def _read_since(self, asked_at: float) -> Keyring:
-        """The set as it was at `asked_at` or later."""
-        with self._reading:
-            copy = self._copy
-            if copy is not None:
-                if copy.read_at >= asked_at:
-                    return copy.ring
-                self._closing.wait(max(0.0, copy.read_at + self.GAP_SECONDS - time.monotonic()))
+        """The set as it was at `asked_at` or later. One reads; whoever asks before it begins shares what it gets."""
+        with self._turn:
+            while self._is_reading:
+                self._turn.wait()
+                if self._newest.read_at >= asked_at:
+                    return self._newest.get()
+            if self._newest.read_at >= asked_at:
+                return self._newest.get()
+            self._is_reading = True
+        reading = _Reading(time.monotonic(), error=Unavailable())
+        try:
+            self._closing.wait(max(0.0, self._newest.read_at + self.GAP_SECONDS - time.monotonic()))
             began = time.monotonic()
-            ring = self._read()
-            self._copy = _Copy(ring, began)
-            return ring
+            try:
+                reading = _Reading(began, ring=self._read())
+            except Unavailable as error:
+                reading = _Reading(began, error=error)
+        finally:
+            with self._turn:
+                self._newest, self._is_reading = reading, False
+                self._turn.notify_all()
+        return reading.get()
 
     def _read(self) -> Keyring:
         with self._db.operator_transaction() as session:
