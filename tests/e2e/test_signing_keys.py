@@ -51,6 +51,13 @@ def status(url: str, token: str) -> int:
     return httpx2.get(f"{url}/api/auth/sessions", headers=headers, timeout=30).status_code
 
 
+def refusal(url: str, token: str) -> str | None:
+    """Why the token is refused."""
+    headers = {"Authorization": f"Bearer {token}"}
+    body = httpx2.get(f"{url}/api/auth/sessions", headers=headers, timeout=30).json()
+    return str(body["error_code"]) if "error_code" in body else None
+
+
 @pytest.fixture
 def load(fleet: Fleet) -> Iterator[tuple[list[str], Counter[int]]]:
     """Asks every instance with every token of the list, all the time; counts the answers by status."""
@@ -118,11 +125,13 @@ def test_emergency_ends_every_token_everywhere_within_two_seconds(fleet: Fleet) 
         began = time.monotonic()
         assert done.returncode == 0, done.stderr
         assert "Everything signed before is void" in done.stdout
-        eventually(
-            lambda: {status(url, token) for url in fleet.web for token in tokens} == {401},
-            "all tokens to be refused",
-        )
-        assert time.monotonic() - began < 2.0
+        last_taken = 0.0
+        for url in fleet.web:
+            for token in tokens:
+                # By its signature, not only because its session has ended.
+                while (asked_at := time.monotonic()) and refusal(url, token) != "TOKEN_INVALID":
+                    last_taken = max(last_taken, asked_at - began)
+        assert last_taken < 2.0
         kid = done.stdout.partition(" ")[0]
         assert kid_of(log_in(client, 1)) == kid
         assert status(fleet.web[2], log_in(client, 1)) == 200
