@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.settings import Settings, generate_key
-from tests.conftest import Account, TestDatabase
+from tests.conftest import KEYS, Account, TestDatabase
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +24,7 @@ def run(
     return subprocess.run(
         [sys.executable, "-m", "backend.cli", *arguments],
         cwd=ROOT,
-        env={**keep, "SECRET_KEYS": generate_key(), "COLUMNS": "200", **env},
+        env={**keep, "SECRET_KEYS": KEYS, "COLUMNS": "200", **env},
         capture_output=True,
         text=True,
         timeout=120,

@@ -61,6 +61,8 @@ class SigningKeyring(Keyring):
         self._hints = listener.subscribe(Channel.SIGNING_KEYS)
         self._newest = _Reading(float("-inf"))
         self._is_reading = False
+        #: Told once, not at every reading.
+        self._unopened: set[str] = set()
         self._turn = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -152,7 +154,9 @@ class SigningKeyring(Keyring):
                 except SealBroken as error:
                     if is_active and not signing:
                         raise SigningKeySealed from error
-                    _log.warning("signing key cannot be opened with SECRET_KEYS", kid=key.kid)
+                    if key.kid not in self._unopened:
+                        _log.warning("signing key cannot be opened with SECRET_KEYS", kid=key.kid)
+                    self._unopened.add(key.kid)
         accepted = [*signing, *published]
         if any(key.follows_master for key, _ in found):
             # In front while no other key signs yet.
