@@ -50,9 +50,12 @@ class ComponentCache:
 
     def __init__(self, db: Database, listener: Listener, *, capacity: int) -> None:
         self._db = db
-        self._contents: ByteLRU[tuple[UUID, str, int], Value] = ByteLRU(capacity, 3600)
+        # By what they are, not by their version: one that was deleted and built again begins at 1 once more.
+        self._contents: ByteLRU[tuple[UUID, bytes], Value] = ByteLRU(capacity, 3600)
         # A hint empties it; were the hint lost, a version would be noticed when its time is over.
         self._heads: ByteLRU[tuple[UUID, str], Head] = ByteLRU(10_000, Listener.POLL_HEALTHY_SECONDS)
+        #: How often heads were let go of; one that was read before such a moment is not kept after it.
+        self._generation = 0
         self._subscription = listener.subscribe(Channel.TENANT_COMPONENTS)
         self._subscription.__enter__()
 
@@ -92,9 +95,11 @@ class ComponentCache:
 
     def _current(self, tenant_id: UUID, name: str) -> tuple[Head | None, Value | None]:
         if self._subscription.wait(0):
+            self._generation += 1
             self._heads.clear()
+        generation = self._generation
         head = self._heads.get((tenant_id, name))
-        if head is not None and (value := self._contents.get((tenant_id, name, head.version))) is not None:
+        if head is not None and (value := self._contents.get((tenant_id, head.sha256))) is not None:
             _READS.labels("memory").inc()
             return head, value
         with self._db.transaction(tenant_id) as session:
@@ -102,15 +107,17 @@ class ComponentCache:
             head = repository.find_head(tenant_id, name)
             if head is None:
                 return None, None
-            value = self._contents.get((tenant_id, name, head.version))
+            value = self._contents.get((tenant_id, head.sha256))
             loaded = repository.load(tenant_id, name) if value is None else None
         if loaded is not None:
-            version, content = loaded
-            head = Head(version, head.is_stale)
-            value = self._remember(tenant_id, name, version, content)
+            head, content = loaded
+            value = self._remember(tenant_id, head, content)
             _READS.labels("database").inc()
-        if not head.is_stale:
+        if not head.is_stale and value is not None:
             self._heads.put((tenant_id, name), head, 1)
+            if generation != self._generation:
+                # A hint came after the read, and may have been about this one.
+                self._heads.discard((tenant_id, name))
         return head, value
 
     def _build(
@@ -134,14 +141,20 @@ class ComponentCache:
             _log.exception("component not built, the previous one is used", component=name)
             return previous
         with self._db.transaction(tenant_id) as session:
-            version = ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
+            head = ComponentRepository(session).save(
+                tenant_id, name, content, lifetime=lifetime, claimant=claimant
+            )
         _READS.labels("built").inc()
-        return self._remember(tenant_id, name, version, content)
+        if head is None:
+            # Its claim had ended, and somebody else builds or has built: theirs is as new or newer.
+            _log.warning("component built too slowly, not kept", component=name)
+            return value
+        return self._remember(tenant_id, head, content)
 
-    def _remember(self, tenant_id: UUID, name: str, version: int, content: bytes) -> Value:
+    def _remember(self, tenant_id: UUID, head: Head, content: bytes) -> Value:
         plain = zlib.decompress(content)
         value: Value = json.loads(plain)
-        self._contents.put((tenant_id, name, version), value, _DECODED * len(plain))
+        self._contents.put((tenant_id, head.sha256), value, _DECODED * len(plain))
         return value
 
 
