@@ -295,6 +295,106 @@ ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
 
+-- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.instances (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    config_revision bigint,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    cache_lookups jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.instances OWNER TO secondbrain_owner;
+
+-- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
+
+-- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
+
+-- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.kind IS 'web or worker';
+
+-- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
+
+-- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
+
+-- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
+
+-- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
+
+-- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
+
+-- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: COLUMN instances.cache_lookups; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.cache_lookups IS 'Of each of its caches: how often a look-up ended in which way since the process began';
+
+-- Name: caches; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.caches AS
+ SELECT i.name AS instance,
+    c.cache,
+    n.lookups,
+    (n.lookups - n.missed) AS hits,
+    round(((n.lookups - n.missed) / NULLIF(n.lookups, (0)::numeric)), 3) AS hit_ratio,
+    n.in_memory,
+    n.in_database,
+    n.missed,
+    i.started_at AS counted_since,
+        CASE
+            WHEN (i.stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (i.heartbeat_at < (now() - '00:00:20'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state
+   FROM ((public.instances i
+     CROSS JOIN LATERAL jsonb_each(i.cache_lookups) c(cache, outcomes))
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum((o.count)::bigint), (0)::numeric) AS lookups,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = 'memory'::text)), (0)::numeric) AS in_memory,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['database'::text, 'joined'::text]))), (0)::numeric) AS in_database,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['computed'::text, 'built'::text]))), (0)::numeric) AS missed
+           FROM jsonb_each_text(c.outcomes) o(outcome, count)) n)
+  ORDER BY c.cache, (i.stopped_at IS NOT NULL), i.name, i.started_at DESC;
+
+ALTER VIEW ops.caches OWNER TO secondbrain_operator;
+
+-- Name: VIEW caches; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.caches IS 'How often each process found what it looked for in memory, in the database, or had to compute it';
+
 -- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.component_contents (
@@ -864,69 +964,6 @@ ALTER VIEW ops.idempotency_keys OWNER TO secondbrain_operator;
 -- Name: VIEW idempotency_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.idempotency_keys IS 'Requests that must happen once: running, stalled, answered, expired';
-
--- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.instances (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    version text NOT NULL,
-    host text NOT NULL,
-    pid integer NOT NULL,
-    config_revision bigint,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
-    stopped_at timestamp with time zone,
-    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE public.instances OWNER TO secondbrain_owner;
-
--- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
-
--- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
-
--- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.kind IS 'web or worker';
-
--- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
-
--- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
-
--- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
-
--- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
-
--- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
-
--- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
-
--- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
 
 -- Name: instances; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -3051,6 +3088,14 @@ GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
 
+-- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
+
+-- Name: TABLE caches; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.caches TO secondbrain_readonly;
+
 -- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.component_contents TO secondbrain_app;
@@ -3228,10 +3273,6 @@ GRANT SELECT(expires_at) ON TABLE public.idempotency_keys TO secondbrain_operato
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.idempotency_keys TO secondbrain_readonly;
-
--- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
 
 -- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

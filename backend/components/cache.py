@@ -25,7 +25,7 @@ from backend.lru import ByteLRU
 
 _log = structlog.get_logger(__name__)
 
-_READS = Counter(
+READS = Counter(
     "secondbrain_component_reads_total",
     "Components asked for: found in memory, loaded from the database, built here",
     ["outcome"],
@@ -100,7 +100,7 @@ class ComponentCache:
         generation = self._generation
         head = self._heads.get((tenant_id, name))
         if head is not None and (value := self._contents.get((tenant_id, head.sha256))) is not None:
-            _READS.labels("memory").inc()
+            READS.labels("memory").inc()
             return head, value
         with self._db.transaction(tenant_id) as session:
             repository = ComponentRepository(session)
@@ -112,7 +112,7 @@ class ComponentCache:
         if loaded is not None:
             head, content = loaded
             value = self._remember(tenant_id, head, content)
-            _READS.labels("database").inc()
+            READS.labels("database").inc()
         if not head.is_stale and value is not None:
             self._heads.put((tenant_id, name), head, 1)
             if generation != self._generation:
@@ -144,7 +144,7 @@ class ComponentCache:
             head = ComponentRepository(session).save(
                 tenant_id, name, content, lifetime=lifetime, claimant=claimant
             )
-        _READS.labels("built").inc()
+        READS.labels("built").inc()
         if head is None:
             # Its claim had ended, and somebody else builds or has built: theirs is as new or newer.
             _log.warning("component built too slowly, not kept", component=name)

@@ -31,7 +31,7 @@ from backend.lru import ByteLRU
 
 _log = structlog.get_logger(__name__)
 
-_LOOKUPS = Counter(
+LOOKUPS = Counter(
     "secondbrain_embedding_cache_lookups_total",
     "Texts looked up: found in memory, found in the database, computed by another process, computed here",
     ["outcome"],
@@ -101,11 +101,11 @@ class CachedEmbedder:
         keys = [sha256(text.encode()).digest() for text in normal]
         by_key = dict(zip(keys, normal, strict=True))
         found = self._remembered(by_key)
-        _LOOKUPS.labels("memory").inc(len(found))
+        LOOKUPS.labels("memory").inc(len(found))
         missing = {key: text for key, text in by_key.items() if key not in found}
         if missing:
             stored = self._load(list(missing))
-            _LOOKUPS.labels("database").inc(len(stored))
+            LOOKUPS.labels("database").inc(len(stored))
             found |= stored
             unknown = [key for key in missing if key not in stored]
             for first in range(0, len(unknown), BATCH):
@@ -129,7 +129,7 @@ class CachedEmbedder:
                 found |= self._compute({key: wanted[key] for key in rest if key in mine}, claimant)
                 continue
             others = self._load(rest)
-            _LOOKUPS.labels("joined").inc(len(others))
+            LOOKUPS.labels("joined").inc(len(others))
             found |= others
             if len(others) < len(rest):
                 time.sleep(wait)
@@ -146,7 +146,7 @@ class CachedEmbedder:
         except BaseException:
             self._release(keys, claimant)
             raise
-        _LOOKUPS.labels("computed").inc(len(keys))
+        LOOKUPS.labels("computed").inc(len(keys))
         vectors = dict(zip(keys, rows, strict=True))
         self._remember(vectors)
         try:
