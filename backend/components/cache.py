@@ -34,7 +34,8 @@ READS = Counter(
 #: JSON's plain values; read only, as everybody in the process gets the same one.
 Value = Mapping[str, Any]
 
-_LEASE: Final = timedelta(seconds=30)
+#: After this somebody else builds what a process has claimed; longer than a build takes.
+LEASE: Final = timedelta(seconds=30)
 _PATIENCE_SECONDS: Final = 60.0
 _LONGEST_WAIT_SECONDS: Final = 0.25
 #: An object decoded from JSON takes about this many times the bytes of its text.
@@ -46,10 +47,12 @@ class ComponentNotBuilt(Unavailable):
 
 
 class ComponentCache:
-    """One process's way to components; safe to share between threads. `capacity` bounds its memory in bytes."""
+    """One process's way to components; safe to share between threads. `capacity` bounds its memory in bytes,
+    `lease` how long the others wait for it while it builds."""
 
-    def __init__(self, db: Database, listener: Listener, *, capacity: int) -> None:
+    def __init__(self, db: Database, listener: Listener, *, capacity: int, lease: timedelta = LEASE) -> None:
         self._db = db
+        self._lease = lease
         # By what they are, not by their version: one that was deleted and built again begins at 1 once more.
         self._contents: ByteLRU[tuple[UUID, bytes], Value] = ByteLRU(capacity, 3600)
         # A hint empties it; were the hint lost, a version would be noticed when its time is over.
@@ -82,7 +85,9 @@ class ComponentCache:
                 return value
             claimant = uuid4()
             with self._db.transaction(tenant_id) as session:
-                is_mine = ComponentRepository(session).claim(tenant_id, name, claimant=claimant, lease=_LEASE)
+                is_mine = ComponentRepository(session).claim(
+                    tenant_id, name, claimant=claimant, lease=self._lease
+                )
             if is_mine:
                 return self._build(tenant_id, name, build, value, claimant, lifetime)
             if value is not None:

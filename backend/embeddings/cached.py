@@ -54,7 +54,8 @@ _LOOKS_AT_SIZE: Final = 8
 class EmbeddingCache:
     """What all cached embedders of a process share: `db`, the `provider`, and the vectors in `memory`.
 
-    A vector lives for `lifetime`, and a tenant holds about `tenant_bytes` of them at most.
+    A vector lives for `lifetime`, and a tenant holds about `tenant_bytes` of them at most. For `lease` the others wait
+    for what this process has claimed.
     """
 
     db: Database
@@ -62,6 +63,7 @@ class EmbeddingCache:
     memory: ByteLRU[tuple[UUID, str, bytes], NDArray[np.float32]]
     lifetime: timedelta
     tenant_bytes: int
+    lease: timedelta = LEASE
 
     def for_tenant(self, tenant_id: UUID) -> "CachedEmbedder":
         """The provider, with one tenant's vectors remembered."""
@@ -121,7 +123,7 @@ class CachedEmbedder:
         while rest := [key for key in wanted if key not in found]:
             with self._cache.db.transaction(self._tenant_id) as session:
                 mine = EmbeddingCacheRepository(session).claim(
-                    self._tenant_id, self._space, rest, claimant=claimant, lease=LEASE
+                    self._tenant_id, self._space, rest, claimant=claimant, lease=self._cache.lease
                 )
             if not mine and time.monotonic() >= deadline:
                 mine = frozenset(rest)

@@ -1,5 +1,6 @@
 """Components as processes use them: built once for all, never waited for when there is an older one."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from backend.components.cache import ComponentCache, Value
 from backend.components.repository import ComponentRepository
 from backend.db.listen import Listener
 from tests.conftest import TestDatabase
+from tests.processes import process_that_said
 
 DAY = timedelta(days=1)
 THREADS, INSTANCES = 100, 5
@@ -238,6 +240,30 @@ def test_builder_that_died_is_not_waited_for_for_ever(
     with own_database.db.transaction(tenant_id) as session:
         ComponentRepository(session).claim(tenant_id, NAME, claimant=uuid4(), lease=timedelta(seconds=0.3))
     assert caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 1}
+
+
+def test_builder_killed_in_the_middle_is_taken_over_from_after_its_lease(
+    caches: list[ComponentCache], own_database: TestDatabase, tenant_id: UUID, build: Builder
+) -> None:
+    arguments = (own_database.url, tenant_id, 1.5)
+    with process_that_said("building", "tests.components.builder_process", *arguments) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        together: list[Value] = []
+        threads = [
+            threading.Thread(
+                target=lambda cache=cache: together.append(
+                    cache.get_or_build(tenant_id, NAME, build, lifetime=DAY)
+                )
+            )
+            for cache in caches
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert together == [{"build": 1}] * len(caches)
+    assert build.count == 1
 
 
 def test_memory_is_bounded_in_bytes(own_database: TestDatabase, tenant_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """An embedder that remembers: every text is paid for once, whoever asks, and a failure leaves nothing behind."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.lru import ByteLRU
 from tests.conftest import Account, TestDatabase
 from tests.embeddings.providers import CountingProvider
+from tests.processes import process_that_said
 
 DAY = timedelta(days=1)
 THREADS, INSTANCES = 60, 4
@@ -162,6 +164,34 @@ def test_whoever_waits_for_a_process_that_died_goes_on(
     claim_as_somebody_else(db, account.tenant_id, "question", timedelta(seconds=0.3))
     np.testing.assert_array_equal(cached.embed(["question"])[0], provider.vector("question"))
     assert provider.asked == ["question"]
+
+
+def test_process_killed_while_it_embeds_is_taken_over_from_after_its_lease(
+    own_database: TestDatabase, instances: list[Database], provider: CountingProvider
+) -> None:
+    """The others wait for it until then, and one of them asks the provider for all."""
+    tenant_id = own_database.make_tenant().tenant_id
+    arguments = (own_database.url, tenant_id, 1.5)
+    rows: list[NDArray[np.float32]] = []
+    with process_that_said("asked", "tests.embeddings.embedder_process", *arguments) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        threads = [
+            threading.Thread(
+                target=lambda db=db: rows.append(
+                    cache_of(db, provider).for_tenant(tenant_id).embed(["question"])
+                )
+            )
+            for db in instances
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert provider.asked == ["question"]
+    for row in rows:
+        np.testing.assert_array_equal(row[0], provider.vector("question"))
+    assert len(rows) == len(instances)
 
 
 def test_whoever_waits_for_a_process_that_failed_tries_it(
