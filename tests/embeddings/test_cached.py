@@ -1,7 +1,9 @@
 """An embedder that remembers: every text is paid for once, whoever asks, and a failure leaves nothing behind."""
 
+import gc
 import signal
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -259,6 +261,26 @@ def test_tenant_holds_about_as_much_as_it_may(own_database: TestDatabase, provid
         (held,) = connection.execute("SELECT sum(byte_size) FROM embedding_cache").fetchone() or (0,)
     assert isinstance(held, int)
     assert held <= 60_000 + 128 * 300
+
+
+def test_memory_of_a_process_is_bounded_in_real_bytes(
+    db: Database, account: Account, provider: CountingProvider
+) -> None:
+    capacity = 200_000
+    cache = EmbeddingCache(db, provider, ByteLRU(capacity, 60), lifetime=DAY, tenant_bytes=10**9)
+    cached = cache.for_tenant(account.tenant_id)
+    tracemalloc.start()
+    try:
+        for first in range(0, 1000, 100):
+            cached.embed([f"text {number}" for number in range(first, first + 100)])
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        cache.memory.clear()
+        gc.collect()
+        held -= tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * capacity < held <= capacity
 
 
 def claim_as_somebody_else(db: Database, tenant_id: UUID, text: str, lease: timedelta) -> None:
