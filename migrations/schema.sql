@@ -30,28 +30,30 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
-        SELECT DISTINCT ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+        SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
         FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
     ), counted AS MATERIALIZED (
-        SELECT query, (
+        SELECT query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ query
-        ) AS frequency
-        FROM asked
+        )) AS frequency
+        FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), weighed AS MATERIALIZED (
-        SELECT query, ln(1 + (size.chunks - frequency + 0.5) / (frequency + 0.5)) AS weight,
+        SELECT query, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
                sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
         FROM counted CROSS JOIN (
-            SELECT count(*) AS chunks FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            SELECT coalesce(passages, (
+                SELECT count(*) FROM chunks AS c
+                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            )) AS chunks
         ) AS size
         WHERE frequency > 0
     ), lexical AS MATERIALIZED (
@@ -86,11 +88,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 SET default_tablespace = '';
 
@@ -3029,10 +3031,10 @@ GRANT USAGE ON SCHEMA public TO secondbrain_operator;
 GRANT USAGE ON SCHEMA public TO secondbrain_search;
 GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) TO secondbrain_app;
 
 -- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 
