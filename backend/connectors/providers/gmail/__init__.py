@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from backend.connectors.providers.contract import OAuthProvider
 from backend.connectors.providers.provider import OAuthApp, Provider, SourceSettings
 
-LabelId = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,225}$")]
+LabelId = Annotated[str, StringConstraints(pattern=r"^[\w.-]+$", max_length=225)]
 
 
 class GmailSettings(SourceSettings):

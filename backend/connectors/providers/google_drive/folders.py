@@ -51,10 +51,8 @@ class Folders:
         at = file.parent
         while at and at not in ids and len(ids) < _DEEPEST:
             ids.add(at)
-            if at == file.drive:
-                break
-            folder = self._folder(at)
-            if folder is None or at == self._my_root():
+            folder = None if at in (file.drive, self._my_root()) else self._folder(at)
+            if folder is None:
                 break
             names.append(folder.name)
             at = folder.parent
