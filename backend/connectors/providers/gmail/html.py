@@ -117,6 +117,9 @@ class _Reader(HTMLParser):
         for line in (line.rstrip() for line in self._lines):
             if line.strip("> ") or (kept and kept[-1].strip("> ")):
                 kept.append(line)
+            elif kept and len(line) < len(kept[-1]):
+                # Of two empty lines the one outside of the quotation stays.
+                kept[-1] = line
         return "\n".join(kept).strip("\n")
 
     def _close(self, tag: str) -> None:
@@ -127,12 +130,13 @@ class _Reader(HTMLParser):
             if shown and _LINK.match(href) and shown not in href and start <= len(self._line):
                 space = " " if self._line[start:].startswith(" ") else ""
                 self._line = f"{self._line[:start]}{space}[{shown}]({href})"
-        if tag in _BLOCKS:
-            self._end_line(is_paragraph=tag in _PARAGRAPHS)
         if tag == "blockquote":
+            self._end_line(is_paragraph=False)
             self._depth -= 1
         elif tag == "pre":
             self._pre -= 1
+        if tag in _BLOCKS:
+            self._end_line(is_paragraph=tag in _PARAGRAPHS)
 
     def _end_line(self, *, is_paragraph: bool) -> None:
         if self._line.strip(" |"):

@@ -2,7 +2,7 @@
 
 Mail programs put the whole conversation under every reply; kept, each sentence would be found ten times, under the
 wrong author. Only what an earlier message of the thread has word for word is left out: a quotation that was changed,
-or of a message that is not in the thread, stays.
+or of a message that is not in the thread, stays. So do a few words that are quoted to be answered right below.
 """
 
 import re
@@ -12,8 +12,11 @@ _QUOTED = re.compile(r"\s{0,3}>")
 _MARKS = re.compile(r"^(?:\s{0,3}>)+\s?")
 _RULE = re.compile(r"\s*(?:_{5,}|-{3,}|-{2,}\s*\S.{0,60}\S\s*-{2,})\s*\Z")
 _HEADER = re.compile(r"\s*\*{0,2}[^\W\d_][\w .-]{0,24}\*{0,2}\s?:\*{0,2}\s+\S")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _HEADER_LINES: Final = 3
 _LONGEST_ATTRIBUTION: Final = 400
+#: Words; more than that, and it is the whole message.
+_LONGEST_QUESTION: Final = 60
 #: Between the messages, so that no passage is found across two of them.
 _BETWEEN: Final = " \0 "
 
@@ -42,8 +45,9 @@ def trim(text: str, said: Said) -> str:
     while at < len(lines):
         if _QUOTED.match(lines[at]):
             end = _end_of_quote(lines, at)
-            rest = _unsaid(lines[at:end], said)
-            if not rest:
+            quotation = lines[at:end]
+            rest = quotation if _is_answered(quotation, lines[end:]) else _unsaid(quotation, said)
+            if not rest and _words(quotation):
                 _drop_attribution(kept)
             kept += rest
         elif start := _start_of_copy(lines, at):
@@ -56,6 +60,12 @@ def trim(text: str, said: Said) -> str:
             end = at + 1
         at = end
     return "\n".join(kept).strip("\n")
+
+
+def _is_answered(quotation: list[str], rest: list[str]) -> bool:
+    """Whether it is there to say what the text below it is about."""
+    follows = next((line for line in rest if line.strip()), None)
+    return follows is not None and len(_words(quotation).split()) <= _LONGEST_QUESTION
 
 
 def _end_of_quote(lines: list[str], start: int) -> int:
@@ -106,7 +116,10 @@ def _drop_attribution(kept: list[str]) -> None:
         words = " ".join(kept[start:end]).strip()
         if not words.endswith(":") or len(words) > _LONGEST_ATTRIBUTION:
             return
-        if "@" in words or re.search(r"\d{4}", words):
+        if "@" in words or _YEAR.search(words):
+            # The date may stand on the line above the address.
+            if start and not _YEAR.search(words) and _YEAR.search(kept[start - 1]):
+                start -= 1
             del kept[start:]
             return
 
