@@ -194,7 +194,7 @@ def test_importing_the_sign_in_does_not_load_the_walk() -> None:
     ]
 
 
-def connection(base: str, client_id: str = "client", secret: str = "secret") -> GoogleOAuth:
+def connection(base: str, client_id: str = "client", secret: str = "secret") -> GoogleOAuth:  # noqa: S107
     """Gmail's sign-in at one origin."""
     app = OAuthApp(client_id, secret, authorize_base=base, api_base=base)
     return GoogleOAuth("gmail", client_id, secret, SCOPE, Endpoints.of(app))

@@ -1,7 +1,8 @@
 """Gmail: every thread is one document, and every attachment one of its own.
 
-`source.py` lists and reads them, with `scope.py` for which of them, `threads.py` for what Gmail's API sends, and
-`render.py`, `quotes.py` and `html.py` for a thread as Markdown.
+`source.py` lists and reads them, with `position.py` for where a pass is, `scope.py` for what is synced, `mailbox.py`
+for requests, `threads.py` for what they yield, and `items.py` for what becomes of it; `render.py`, `quotes.py` and
+`html.py` make Markdown of a thread.
 """
 
 from typing import Annotated, Final, Literal

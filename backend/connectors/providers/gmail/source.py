@@ -9,8 +9,7 @@ https://developers.google.com/workspace/gmail/api/guides/sync
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
-from urllib.parse import quote
+from typing import Any, Final
 
 from backend.connectors.providers.contract import (
     JSON,
@@ -25,19 +24,17 @@ from backend.connectors.providers.contract import (
     SourceItem,
 )
 from backend.connectors.providers.gmail import items
+from backend.connectors.providers.gmail.mailbox import Mailbox, text_at
+from backend.connectors.providers.gmail.position import Position
 from backend.connectors.providers.gmail.scope import PASSING, Scope
 from backend.connectors.providers.gmail.threads import (
     MAX_ATTACHMENTS,
     Message,
     Thread,
-    from_base64url,
-    parse_message,
     parse_thread,
 )
-from backend.connectors.providers.google.api import BadRequest, connect, get_object
+from backend.connectors.providers.google.api import BadRequest
 
-_ME: Final = "/gmail/v1/users/me"
-LISTED_PER_REQUEST: Final = 100
 THREADS_PER_PAGE: Final = 20
 BYTES_PER_PAGE: Final = 8 * 1024 * 1024
 #: Threads above this are fetched again when they are read, so that a page stays small in memory.
@@ -45,33 +42,6 @@ MAX_LISTED_BYTES: Final = 2 * 1024 * 1024
 MAX_ATTACHMENT_BYTES: Final = 20 * 1024 * 1024
 #: Ids in one search; a search has at most some thousand characters.
 _IDS_PER_SEARCH: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a pass: after the thread `after` on the page `token` of a listing."""
-
-    history: str
-    """Id in the mailbox's history: what comes after it has not been seen."""
-    is_full: bool
-    label: str | None = None
-    """Full passes: the label whose threads are being listed, if labels are chosen."""
-    token: str | None = None
-    after: str | None = None
-    following: str | None = None
-    """Changes: the id to go on from when all of them have been seen."""
-
-    def to_cursor(self) -> Mapping[str, JSON]:
-        """This as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def from_cursor(cls, cursor: Mapping[str, Any]) -> Self:
-        """The place `to_cursor` wrote down. Raises CursorExpired for anything else."""
-        try:
-            return cls(**{name: cursor[name] for name in cls.__slots__})
-        except KeyError as error:
-            raise CursorExpired from error
 
 
 @dataclass(slots=True)
@@ -92,14 +62,13 @@ class GmailSource:
     """A `Source` for one mailbox. Loaded by workers only."""
 
     def __init__(self, opening: Opening) -> None:
-        self._gmail = connect(opening)
+        self._mailbox = Mailbox(opening)
         self._scope = Scope.of(opening.settings)
         self._with_attachments = bool(opening.settings.get("attachments", True))
-        self._labels: Mapping[str, str] | None = None
 
     def close(self) -> None:
         """Let go of connections."""
-        self._gmail.close()
+        self._mailbox.close()
 
     def pages(self, since: Mapping[str, JSON] | None) -> Iterator[Page]:
         """See `Source.pages`."""
@@ -107,7 +76,7 @@ class GmailSource:
             at = Position.from_cursor(since)
         else:
             labels = self._scope.include
-            history = _named(get_object(self._gmail, f"{_ME}/profile"), "historyId")
+            history = self._mailbox.history_id()
             at = Position(history, is_full=True, label=labels[0] if labels else None)
         yield from self._everything(at) if at.is_full else self._changes(at)
 
@@ -118,11 +87,13 @@ class GmailSource:
                 return self._read_attachment(entry)
             thread = entry.listed if isinstance(entry.listed, Thread) else None
             if thread is None:
-                thread = parse_thread(self._fetch(str(entry.locator["thread"]))[0], self._load)
+                thread = parse_thread(
+                    self._mailbox.thread(str(entry.locator["thread"]))[0], self._mailbox.attachment
+                )
             kept = self._scope.kept(thread)
             if not kept:
                 raise ItemGone
-            return items.thread_item(thread, kept, self._label_names())
+            return items.thread_item(thread, kept, self._mailbox.label_names())
         except BadRequest as error:
             raise ItemUnreadable from error
 
@@ -140,11 +111,10 @@ class GmailSource:
 
     def _listing(self, at: Position, done: Position) -> Iterator[Page]:
         while True:
-            params: dict[str, str | int] = {"maxResults": LISTED_PER_REQUEST}
-            wanted = {"q": self._scope.search, "labelIds": at.label, "pageToken": at.token}
-            params |= {name: value for name, value in wanted.items() if value}
             try:
-                listing = get_object(self._gmail, f"{_ME}/threads", params)
+                listing = self._mailbox.list_threads(
+                    search=self._scope.search, label=at.label, token=at.token
+                )
             except BadRequest as error:
                 if at.token:
                     raise CursorExpired from error
@@ -155,7 +125,7 @@ class GmailSource:
                 raise
             following = listing.get("nextPageToken")
             end = replace(at, token=str(following), after=None) if following else done
-            listed = {_named(thread, "id"): () for thread in listing.get("threads") or ()}
+            listed = {text_at(thread, "id"): () for thread in listing.get("threads") or ()}
             yield from self._threads(listed, at, end, note=self._note(at.label))
             if not following:
                 return
@@ -163,15 +133,12 @@ class GmailSource:
 
     def _changes(self, at: Position) -> Iterator[Page]:
         while True:
-            params: dict[str, str | int] = {"startHistoryId": at.history, "maxResults": LISTED_PER_REQUEST}
-            if at.token:
-                params["pageToken"] = at.token
             try:
-                answer = get_object(self._gmail, f"{_ME}/history", params)
+                answer = self._mailbox.list_history(at.history, token=at.token)
             except (ItemGone, BadRequest) as error:
                 raise CursorExpired from error
             # The first page's: what happens while the others are read is then seen once more, not missed.
-            latest = at.following or _named(answer, "historyId")
+            latest = at.following or text_at(answer, "historyId")
             if following := answer.get("nextPageToken"):
                 end = replace(at, token=str(following), after=None, following=latest)
             else:
@@ -216,7 +183,7 @@ class GmailSource:
         for message_id in deleted:
             batch.gone += (items.attachment_id(thread_id, message_id, n) for n in range(MAX_ATTACHMENTS))
         try:
-            raw, byte_size = self._fetch(thread_id)
+            raw, byte_size = self._mailbox.thread(thread_id)
             thread = parse_thread(raw)
         except ItemGone:
             batch.gone.append(items.thread_id(thread_id))
@@ -247,32 +214,9 @@ class GmailSource:
         ids = [message.message_id for message in messages if message.message_id]
         for start in range(0, len(ids), _IDS_PER_SEARCH):
             wanted = " ".join(f"rfc822msgid:{each}" for each in ids[start : start + _IDS_PER_SEARCH])
-            found = get_object(
-                self._gmail, f"{_ME}/messages", {"q": f"{self._scope.search} {{{wanted}}}", "maxResults": 1}
-            )
-            if found.get("messages"):
+            if self._mailbox.finds(f"{self._scope.search} {{{wanted}}}"):
                 return True
         return False
-
-    def _fetch(self, thread_id: str) -> tuple[Mapping[str, Any], int]:
-        """A thread as Gmail sends it, and the bytes it took."""
-        _, body = self._gmail.request(
-            "GET",
-            f"{_ME}/threads/{quote(thread_id, safe='')}",
-            params={"format": "full"},
-            too_large=lambda: ItemUnreadable("The thread is larger than 32 MiB."),
-        )
-        raw = self._gmail.parsed(body)
-        if not isinstance(raw, dict):
-            raise ProviderUnavailable
-        return raw, len(body)
-
-    def _load(self, message_id: str, attachment_id: str) -> bytes:
-        path = f"{_ME}/messages/{quote(message_id, safe='')}/attachments/{quote(attachment_id, safe='')}"
-        _, body = self._gmail.request(
-            "GET", path, too_large=lambda: ItemUnreadable("This part of the message is larger than 24 MiB.")
-        )
-        return from_base64url(self._gmail.parsed(body).get("data") or "")
 
     def _read_attachment(self, entry: Entry) -> SourceItem:
         number = int(entry.locator["number"])  # type: ignore[arg-type]
@@ -282,12 +226,7 @@ class GmailSource:
             except (ItemGone, BadRequest):
                 # The id of an attachment lasts for a while only.
                 pass
-        path = f"{_ME}/messages/{quote(str(entry.locator['message']), safe='')}"
-        try:
-            message = parse_message(get_object(self._gmail, path, {"format": "full"}))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProviderUnavailable from error
-        return self._attachment(message, number)
+        return self._attachment(self._mailbox.message(str(entry.locator["message"])), number)
 
     def _attachment(self, message: Message, number: int) -> SourceItem:
         attachment = next((a for a in message.attachments if a.number == number), None)
@@ -297,32 +236,16 @@ class GmailSource:
             raise ItemUnreadable(f"The attachment is larger than {MAX_ATTACHMENT_BYTES // 1024 // 1024} MiB.")
         body = attachment.data
         if body is None and attachment.attachment_id:
-            body = self._load(message.id, attachment.attachment_id)
-        return items.attachment_item(message, attachment, body or b"", self._label_names())
-
-    def _label_names(self) -> Mapping[str, str]:
-        """Names of the labels by id, asked for once."""
-        if self._labels is None:
-            labels = get_object(self._gmail, f"{_ME}/labels").get("labels") or ()
-            self._labels = {
-                str(label["id"]): str(label["name"]) for label in labels if label["id"] not in PASSING
-            }
-        return self._labels
+            body = self._mailbox.attachment(message.id, attachment.attachment_id)
+        return items.attachment_item(message, attachment, body or b"", self._mailbox.label_names())
 
     def _note(self, label: str | None) -> str:
-        return f"Threads: {self._label_names().get(label, label)}" if label else "Threads"
+        return f"Threads: {self._mailbox.label_names().get(label, label)}" if label else "Threads"
 
 
 def open_source(opening: Opening) -> GmailSource:
     """A source for the connected mailbox."""
     return GmailSource(opening)
-
-
-def _named(answer: Any, name: str) -> str:
-    try:
-        return str(answer[name])
-    except (KeyError, TypeError) as error:
-        raise ProviderUnavailable from error
 
 
 def _touched(answer: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Google Drive: files, and Google's own documents by export, of a person's Drive and of shared drives.
 
 `source.py` lists and reads them, with `position.py` for where a pass is, `files.py` for which files are worth
-reading and in which form, and `folders.py` for where they are. `webhook.py` understands Drive's push notifications.
+reading and in which form, `folders.py` for where they are, and `items.py` for what becomes of them. `webhook.py` understands Drive's push notifications.
 """
 
 from typing import Annotated, Final

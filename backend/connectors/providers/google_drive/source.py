@@ -8,11 +8,10 @@ through: that is how the files of a folder that was moved, renamed or thrown awa
 https://developers.google.com/workspace/drive/api/guides/about-changes
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -30,13 +29,14 @@ from backend.connectors.providers.contract import (
 )
 from backend.connectors.providers.conversation import MAX_FILE_BYTES
 from backend.connectors.providers.google.api import BadRequest, connect, get_object
+from backend.connectors.providers.google_drive import items
 from backend.connectors.providers.google_drive.files import EXPORTS, FIELDS, DriveFile
-from backend.connectors.providers.google_drive.folders import Folders, Place
+from backend.connectors.providers.google_drive.folders import Folders
 from backend.connectors.providers.google_drive.position import MAX_TODO, OWN, Position
 
 FILES_PER_PAGE: Final = 200
 _API: Final = "/drive/v3"
-_ALL_DRIVES: Final = {"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"}.items()
+_ALL_DRIVES: Final = MappingProxyType({"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"})
 
 
 class GoogleDriveSource:
@@ -73,7 +73,7 @@ class GoogleDriveSource:
         if not place.is_below(self._chosen):
             raise ItemGone
         try:
-            return _item(file, place, self._download(file))
+            return items.item(file, place, self._download(file))
         except BadRequest as error:
             raise ItemUnreadable from error
 
@@ -127,9 +127,12 @@ class GoogleDriveSource:
             query.append("trashed = false")
         corpus = {"corpora": "drive", "driveId": name} if kind == "drive" and name != OWN else {}
         fields = f"nextPageToken,incompleteSearch,files({FIELDS})"
-        params = _params(
-            q=" and ".join(query), pageSize=FILES_PER_PAGE, fields=fields, pageToken=at.token, **corpus
-        ) | dict(_ALL_DRIVES)
+        params = (
+            _params(
+                q=" and ".join(query), pageSize=FILES_PER_PAGE, fields=fields, pageToken=at.token, **corpus
+            )
+            | _ALL_DRIVES
+        )
         failures: tuple[ItemFailure, ...] = ()
         try:
             answer = get_object(self._drive, f"{_API}/files", params)
@@ -194,7 +197,10 @@ class GoogleDriveSource:
         )
         entries, gone = self._sorted(files)
         page = Page(
-            following.to_cursor(), entries=entries, gone=(*map(_external_id, removed), *gone), note="Changes"
+            following.to_cursor(),
+            entries=entries,
+            gone=(*map(items.external_id, removed), *gone),
+            note="Changes",
         )
         return page, following
 
@@ -210,13 +216,13 @@ class GoogleDriveSource:
             if file.is_folder or not file.is_document:
                 continue
             if file.is_trashed:
-                gone.append(_external_id(file.id))
+                gone.append(items.external_id(file.id))
                 continue
             place = self._folders.place(file)
             if place.is_below(self._chosen):
-                entries.append(_entry(file, place))
+                entries.append(items.entry(file, place))
             else:
-                gone.append(_external_id(file.id))
+                gone.append(items.external_id(file.id))
         return tuple(entries), tuple(gone)
 
     def _download(self, file: DriveFile) -> bytes:
@@ -241,48 +247,6 @@ class GoogleDriveSource:
 def open_source(opening: Opening) -> GoogleDriveSource:
     """A source for the connected Drive."""
     return GoogleDriveSource(opening)
-
-
-def _external_id(file_id: str) -> str:
-    return f"file:{file_id}"
-
-
-def _entry(file: DriveFile, place: Place) -> Entry:
-    # A file that was renamed or moved is read again: both are shown with it, and found by.
-    where = hashlib.sha256(f"{place.path}\0{file.name}\0{file.mime_type}".encode()).hexdigest()[:16]
-    return Entry(
-        external_id=_external_id(file.id),
-        title=file.name,
-        url=file.url,
-        revision=f"{file.content}:{where}" if file.content else None,
-        locator={"file": file.id},
-        listed=file,
-    )
-
-
-def _item(file: DriveFile, place: Place, body: bytes) -> SourceItem:
-    mime_type, file_name = file.read_as
-    metadata: dict[str, JSON] = {
-        "folder_path": place.path,
-        "file_type": PurePath(file_name).suffix.lower().lstrip(".") or "file",
-        "owners": list(file.owners),
-        "modified_by": file.modified_by,
-        "byte_size": file.byte_size,
-        "google_type": file.mime_type,
-    }
-    return SourceItem(
-        external_id=_external_id(file.id),
-        title=file.name,
-        body=body,
-        mime_type=mime_type,
-        file_name=file_name,
-        kind=file.kind,
-        url=file.url,
-        author=next(iter(file.owners), None) or file.modified_by,
-        created_at=file.created_at,
-        updated_at=file.modified_at,
-        metadata={name: value for name, value in metadata.items() if value is not None},
-    )
 
 
 def _failure(what: str, reason: str) -> ItemFailure:
