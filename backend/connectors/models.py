@@ -66,7 +66,9 @@ class Credential(Base):
     sealed: Mapped[bytes] = mapped_column(comment="Ciphertext with its key id; opens only for this row")
     expires_at: Mapped[Moment | None] = mapped_column(comment="When the access token expires, if it does")
     version: Mapped[int] = mapped_column(
-        BigInteger, server_default="1", comment="Raised whenever they are replaced; tells whether a refusal is news"
+        BigInteger,
+        server_default="1",
+        comment="Raised whenever they are replaced; tells whether a refusal is news",
     )
     renewer: Mapped[UUID | None] = mapped_column(comment="Who is renewing them; only its answer is stored")
     renewing_until: Mapped[Moment | None] = mapped_column(

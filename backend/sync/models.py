@@ -40,7 +40,9 @@ class SyncRun(Base):
         CheckConstraint(
             "(state IN ('queued', 'running', 'waiting')) = (finished_at IS NULL)", name="finished_has_a_time"
         ),
-        CheckConstraint("state NOT IN ('failed', 'interrupted') OR error IS NOT NULL", name="failed_has_a_reason"),
+        CheckConstraint(
+            "state NOT IN ('failed', 'interrupted') OR error IS NOT NULL", name="failed_has_a_reason"
+        ),
         {"comment": "Sync runs: how far each is, and how it ended"},
     )
 
@@ -158,16 +160,20 @@ class SyncPosition(Base):
     tenant_id: Mapped[TenantKey]
     connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Whose place it is")
     cursor: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB, comment="The provider's own words for the place after the last stored page; none: the beginning"
+        JSONB,
+        comment="The provider's own words for the place after the last stored page; none: the beginning",
     )
     pass_number: Mapped[int] = mapped_column(
-        BigInteger, server_default="1", comment="Counts passes over everything; items remember the last that saw them"
+        BigInteger,
+        server_default="1",
+        comment="Counts passes over everything; items remember the last that saw them",
     )
     is_full: Mapped[bool] = mapped_column(
         server_default="true", comment="Whether a pass over everything is under way or comes next"
     )
     is_whole: Mapped[bool] = mapped_column(
-        server_default="true", comment="Whether nothing failed to be listed in that pass; else it proves no deletion"
+        server_default="true",
+        comment="Whether nothing failed to be listed in that pass; else it proves no deletion",
     )
     full_at: Mapped[Moment | None] = mapped_column(comment="When the last pass over everything was over")
     updated_at: Mapped[CreatedAt] = mapped_column(comment="When it last moved")
@@ -210,7 +216,8 @@ class SyncItem(Base):
     run_id: Mapped[UUID] = mapped_column(comment="The run that last counted it; a run counts an item once")
     pass_number: Mapped[int] = mapped_column(BigInteger, comment="The last pass over everything that saw it")
     missed_count: Mapped[int] = mapped_column(
-        server_default="0", comment="Passes over everything, in a row, that did not see it; after two it is deleted"
+        server_default="0",
+        comment="Passes over everything, in a row, that did not see it; after two it is deleted",
     )
     title: Mapped[Words | None] = mapped_column(comment="Of a failed one: what people call it")
     url: Mapped[Words | None] = mapped_column(comment="Of a failed one: where a person finds it")

@@ -167,7 +167,7 @@ class ConnectAccount:
         is_stored, opened = True, None
         with self.db.transaction(tenant_id) as session:
             try:
-                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id)
+                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id).secret
             except CredentialsNotFound:
                 is_stored = False
             except SealBroken:

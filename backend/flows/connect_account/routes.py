@@ -211,7 +211,7 @@ def disconnect(path: SourcePath) -> Response:
         if connector is not None:
             run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
             if run is not None and not run.is_finished:
-                cancel_sync(session, run)
+                cancel_sync(session, run, cancelled_by=who.user_id)
     revoked = connector is None or _flow().disconnect(who.tenant_id, connector)
     message = (
         "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -120,11 +121,21 @@ class SyncPositionRepository:
             execution_options={"populate_existing": True},
         ).one()
 
+    def is_full_due(self, tenant_id: UUID, connector_id: UUID, *, every: timedelta) -> bool:
+        """Whether only changes are being read, and everything was last listed longer than `every` ago."""
+        return bool(
+            self._session.scalar(
+                select(SyncPosition.full_at < func.now() - every).where(
+                    SyncPosition.tenant_id == tenant_id,
+                    SyncPosition.connector_id == connector_id,
+                    SyncPosition.is_full.is_(False),
+                )
+            )
+        )
+
     def move(self, tenant_id: UUID, connector_id: UUID, cursor: Mapping[str, Any], *, is_whole: bool) -> None:
         """Goes on after a page whose items have all been dealt with."""
-        self._change(
-            tenant_id, connector_id, cursor=dict(cursor), is_whole=SyncPosition.is_whole & is_whole
-        )
+        self._change(tenant_id, connector_id, cursor=dict(cursor), is_whole=SyncPosition.is_whole & is_whole)
 
     def begin_anew(self, tenant_id: UUID, connector_id: UUID) -> None:
         """The next page is the first of a pass over everything. What is unchanged is not read again."""
@@ -191,7 +202,7 @@ class SyncItemRepository:
                 SyncItem.state,
                 SyncItem.attempt,
                 SyncItem.run_id,
-                func.coalesce(SyncItem.retry_at > func.now(), False),
+                or_(SyncItem.retry_at.is_(None), SyncItem.retry_at > func.now()),
             ).where(
                 SyncItem.tenant_id == tenant_id,
                 SyncItem.connector_id == connector_id,
@@ -224,7 +235,12 @@ class SyncItemRepository:
         )
 
     def touch(
-        self, tenant_id: UUID, connector_id: UUID, run_id: UUID, pass_number: int, external_ids: Collection[str]
+        self,
+        tenant_id: UUID,
+        connector_id: UUID,
+        run_id: UUID,
+        pass_number: int,
+        external_ids: Collection[str],
     ) -> int:
         """Writes down that the source still shows these items as they were last dealt with. How many count for the
         run: not dealt with by it before."""
@@ -282,6 +298,22 @@ class SyncItemRepository:
             )
             .limit(limit)
         ).all()
+
+    def has_missed(self, tenant_id: UUID, connector_id: UUID) -> bool:
+        """Whether the last pass over everything missed something that was there before."""
+        return bool(
+            self._session.scalar(
+                select(
+                    select(SyncItem.external_id)
+                    .where(
+                        SyncItem.tenant_id == tenant_id,
+                        SyncItem.connector_id == connector_id,
+                        SyncItem.missed_count > 0,
+                    )
+                    .exists()
+                )
+            )
+        )
 
     def forget(self, tenant_id: UUID, connector_id: UUID, external_ids: Collection[str]) -> None:
         """Forgets items; one that shows up again is new."""
