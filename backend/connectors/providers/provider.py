@@ -115,8 +115,9 @@ def open_with(
     credentials: Credentials | None,
     *,
     api_base: str | None = None,
+    allow_private_addresses: bool = False,
 ) -> Source:
-    """A source of `provider` with validated settings."""
+    """A source of `provider`. Raises ValueError when the settings are not, or no longer, valid."""
     validated = provider.settings_model.model_validate(settings).model_dump()
     base = (api_base or provider.api_base).rstrip("/")
     return provider.open_source(Opening(validated, credentials, base, allow_private_addresses))
