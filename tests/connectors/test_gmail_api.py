@@ -281,7 +281,7 @@ def test_attachments_of_a_message_that_gmail_forgot_are_gone(
     gmail.history = [{"messagesDeleted": [{"message": {"id": "m9", "threadId": "t"}}]}]
     (page,) = walk(server, cursor)
     assert ids_of([page]) == ["thread:t"]
-    assert page.gone == tuple(f"attachment:t:m9:{n}" for n in range(MAX_ATTACHMENTS))
+    assert set(page.gone) == {f"attachment:t:m9:{n}" for n in range(MAX_ATTACHMENTS)}
 
 
 @pytest.mark.parametrize("status", [404, 400])
@@ -356,18 +356,27 @@ def test_thread_that_is_too_large_is_shown_and_unreadable(gmail: FakeGmail, serv
 def test_what_google_says_is_told_apart(
     reply: Reply, raised: type[Exception], gmail: FakeGmail, server: ScriptedServer
 ) -> None:
-    gmail.on("/threads", reply)
+    gmail.on("/threads", *[reply] * 4)
     with pytest.raises(raised) as caught:
         walk(server)
     assert "internal" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", ["id", "historyId", "messages"])
-def test_malformed_thread_stores_nothing(field: str, gmail: FakeGmail, server: ScriptedServer) -> None:
-    thread = {"id": "t", "historyId": "90", "messages": gmail.messages}
-    gmail.on("/threads/t", json_reply({**thread, field: [{"payload": []}]} if field == "messages" else {}))
-    with pytest.raises(ProviderUnavailable):
-        walk(server)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": "t", "historyId": "90", "messages": [{"payload": []}]},
+        {"id": "t", "messages": []},
+        {"id": "t", "historyId": "90", "messages": [message(0, part("text/plain", body={"data": "é"}))]},
+    ],
+)
+def test_malformed_thread_is_shown_and_unreadable(
+    wrong: Mapping[str, Any], gmail: FakeGmail, server: ScriptedServer
+) -> None:
+    gmail.on("/threads/t", json_reply(wrong), json_reply(wrong))
+    (entry,) = entries_of(walk(server))
+    with pytest.raises(ItemUnreadable, match="form"):
+        read(server, entry)
 
 
 def body(server: ScriptedServer) -> str:

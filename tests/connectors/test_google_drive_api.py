@@ -354,7 +354,7 @@ def test_file_that_is_too_large_is_not_downloaded(drive: FakeDrive, server: Scri
 def test_what_google_says_is_told_apart(
     reply: Reply, raised: type[Exception], drive: FakeDrive, server: ScriptedServer
 ) -> None:
-    drive.on("/drive/v3/files", reply)
+    drive.on("/drive/v3/files", *[reply] * 4)
     with pytest.raises(raised):
         walk(server)
 

@@ -7,7 +7,7 @@ attachments and history; Drive's files. A server in front of it passes everythin
 Where it differs from Google, as far as tests can notice:
 
 - Any unknown token counts as the first user of the seed, so a 401 is one of the front's.
-- Its history never expires, a thread's history id is that of its latest message only, and its search knows no
+- Its history never expires, a thread's history id is that of its latest message only, threads in the bin cannot be fetched, and its search knows no
   `-category:`, `newer_than:` and braces.
 - Drive files have no checksum, version, owner or export, cannot be overwritten or thrown away, and `fields` is
   ignored; a removal is the front's.

@@ -56,6 +56,7 @@ PROVIDER: Final = Provider(
     settings_model=GmailSettings,
     source="backend.connectors.providers.gmail.source:open_source",
     api_base="https://gmail.googleapis.com",
+    source_type="email",
     app="google",
     make_oauth=make_oauth,
     choices="backend.connectors.providers.gmail.choices:list_choices",

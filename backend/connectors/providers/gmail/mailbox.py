@@ -16,7 +16,7 @@ LISTED_PER_REQUEST: Final = 100
 class Mailbox:
     """The mailbox of the connected account. Not shared between threads; close it.
 
-    Every method raises what a conversation raises.
+    Every method raises what a conversation raises, and ItemUnreadable for an item in a form that cannot be read.
     """
 
     def __init__(self, opening: Opening) -> None:
@@ -65,11 +65,8 @@ class Mailbox:
 
     def message(self, message_id: str) -> Message:
         """One message, for its attachments; parts of its text that Gmail keeps apart are not fetched."""
-        raw = get_object(self._gmail, f"{_ME}/messages/{quote(message_id, safe='')}", {"format": "full"})
-        try:
-            return parse_message(raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProviderUnavailable from error
+        path = f"{_ME}/messages/{quote(message_id, safe='')}"
+        return parse_message(get_object(self._gmail, path, {"format": "full"}))
 
     def attachment(self, message_id: str, attachment_id: str) -> bytes:
         """What Gmail keeps apart of a message. Raises ItemUnreadable when it is too large."""

@@ -26,7 +26,7 @@ from backend.connectors.providers.contract import (
 from backend.connectors.providers.gmail import items
 from backend.connectors.providers.gmail.mailbox import Mailbox, text_at
 from backend.connectors.providers.gmail.position import Position
-from backend.connectors.providers.gmail.scope import PASSING, Scope
+from backend.connectors.providers.gmail.scope import NEVER, PASSING, Scope
 from backend.connectors.providers.gmail.threads import (
     MAX_ATTACHMENTS,
     Message,
@@ -172,7 +172,7 @@ class GmailSource:
         return Page(
             cursor.to_cursor(),
             entries=tuple(batch.entries),
-            gone=tuple(batch.gone),
+            gone=tuple(set(batch.gone) - {entry.external_id for entry in batch.entries}),
             is_full=at.is_full,
             note=note,
         )
@@ -249,7 +249,7 @@ def open_source(opening: Opening) -> GmailSource:
 
 
 def _touched(answer: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The threads that a page of the history is about, each with the messages deleted from it."""
+    """The threads that a page of the history is about, each with the messages deleted from it or thrown away."""
     touched: dict[str, list[str]] = {}
     for record in answer.get("history") or ():
         for kind in ("messagesAdded", "messagesDeleted", "labelsAdded", "labelsRemoved"):
@@ -258,7 +258,8 @@ def _touched(answer: Mapping[str, Any]) -> dict[str, list[str]]:
                     continue
                 message = change["message"]
                 deleted = touched.setdefault(str(message["threadId"]), [])
-                if kind == "messagesDeleted":
+                is_thrown_away = kind == "labelsAdded" and not NEVER.isdisjoint(change.get("labelIds") or ())
+                if kind == "messagesDeleted" or is_thrown_away:
                     deleted.append(str(message["id"]))
     return touched
 

@@ -13,7 +13,7 @@ from email.header import decode_header, make_header
 from email.utils import getaddresses
 from typing import Any, Final
 
-from backend.connectors.providers.contract import ProviderUnavailable
+from backend.connectors.providers.contract import ItemUnreadable
 from backend.connectors.providers.gmail.html import text_of
 
 #: Attachments of one message that are documents. They are numbered, so that those of a message that Gmail has
@@ -35,6 +35,8 @@ _NO_DOCUMENT: Final = frozenset(
         "application/x-pkcs7-signature",
     }
 )
+
+_UNREADABLE: Final = "Gmail sent it in a form that cannot be read."
 
 #: Fetches what Gmail keeps apart: (message id, attachment id) -> bytes.
 Load = Callable[[str, str], bytes]
@@ -91,19 +93,26 @@ class Thread:
 
 
 def parse_thread(raw: Mapping[str, Any], load: Load | None = None) -> Thread:
-    """A thread in format `full`. Raises ProviderUnavailable when it is none, and what `load` raises."""
+    """A thread in format `full`. Raises ItemUnreadable when it is none, and what `load` raises."""
     try:
         messages = sorted(
             (parse_message(message, load) for message in raw.get("messages") or ()),
             key=lambda message: (message.sent_at, message.id),
         )
         return Thread(str(raw["id"]), str(raw["historyId"]), tuple(messages))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ProviderUnavailable from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ItemUnreadable(_UNREADABLE) from error
 
 
 def parse_message(raw: Mapping[str, Any], load: Load | None = None) -> Message:
-    """A message in format `full`. Raises KeyError, TypeError, ValueError or AttributeError when it is none."""
+    """A message in format `full`. Raises ItemUnreadable when it is none, and what `load` raises."""
+    try:
+        return _message(raw, load)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ItemUnreadable(_UNREADABLE) from error
+
+
+def _message(raw: Mapping[str, Any], load: Load | None) -> Message:
     payload = raw.get("payload") or {}
     headers: dict[str, list[str]] = {}
     for header in payload.get("headers") or ():
@@ -182,12 +191,12 @@ class _Reading:
 
 
 def from_base64url(data: Any) -> bytes:
-    """The bytes in `data`, padded or not. Raises ProviderUnavailable when it is something else."""
+    """The bytes in `data`, padded or not. Raises ItemUnreadable when it is something else."""
     try:
         raw = str(data).encode("ascii")
         return base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise ProviderUnavailable from error
+        raise ItemUnreadable(_UNREADABLE) from error
 
 
 def _people(values: list[str]) -> tuple[Person, ...]:
