@@ -221,7 +221,7 @@ class GitHubSource:
             raise ItemUnreadable("The file is larger than 10 MiB.")
         try:
             blob = self._client.get(f"/repos/{locator['repository']}/git/blobs/{file.blob_sha}").data
-            body = base64.b64decode(blob["content"])
+            body = base64.b64decode(blob["content"] if blob["encoding"] == "base64" else None)
         except (binascii.Error, KeyError, TypeError) as error:
             raise ItemUnreadable("GitHub sent the file in a form that cannot be read.") from error
         if files.is_large_file_pointer(body):
