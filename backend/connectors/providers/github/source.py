@@ -74,6 +74,7 @@ class GitHubSource:
         self._client = GitHubClient(api_base, access_token)
         self._chosen = tuple(str(name) for name in settings.get("repositories") or ())
         self._page_size = page_size
+        self._has_no_discussions = False
         self._has_told_of_discussions = False
 
     def close(self) -> None:
@@ -141,12 +142,19 @@ class GitHubSource:
                 if repository.has_commits:
                     total += len(trees.list_files(self._client, repository, repository.branch).files)
                 total += threads.count_threads(self._client, repository)
-                if repository.has_discussions:
-                    total += discussions.count_discussions(self._client, repository)
-        except (*UNREADABLE, NoDiscussions, RateLimited, ProviderUnavailable):
+                total += self._count_discussions(repository)
+        except (*UNREADABLE, RateLimited, ProviderUnavailable):
             # A bar without an end is no reason to fail; what is really wrong shows at the next request.
             return None
         return total
+
+    def _count_discussions(self, repository: Repository) -> int:
+        try:
+            return (
+                discussions.count_discussions(self._client, repository) if repository.has_discussions else 0
+            )
+        except NoDiscussions:
+            return 0
 
     def _walk(self, repository: Repository, at: Position) -> _Stage:
         for stage in STAGES[:-1]:
@@ -219,10 +227,12 @@ class GitHubSource:
             raise ItemGone
         if file.is_too_large:
             raise ItemUnreadable("The file is larger than 10 MiB.")
+        blob = self._client.get(f"/repos/{locator['repository']}/git/blobs/{file.blob_sha}").data
+        if blob.get("encoding") != "base64":
+            raise ItemUnreadable("GitHub sent the file in a form that cannot be read.")
         try:
-            blob = self._client.get(f"/repos/{locator['repository']}/git/blobs/{file.blob_sha}").data
-            body = base64.b64decode(blob["content"] if blob["encoding"] == "base64" else None)
-        except (binascii.Error, KeyError, TypeError) as error:
+            body = base64.b64decode(blob["content"])
+        except binascii.Error as error:
             raise ItemUnreadable("GitHub sent the file in a form that cannot be read.") from error
         if files.is_large_file_pointer(body):
             raise ItemUnreadable("The file is kept in Git LFS, which is not read.")
@@ -247,7 +257,7 @@ class GitHubSource:
         return at
 
     def _discussions(self, repository: Repository, at: Position) -> _Stage:
-        if not repository.has_discussions or self._has_told_of_discussions:
+        if not repository.has_discussions or self._has_no_discussions:
             return at.next_stage()
         try:
             listed = discussions.list_discussions(
@@ -257,10 +267,12 @@ class GitHubSource:
                 at = replace(at, after=page.next_path) if page.next_path else at.next_stage()
                 yield _page(at, _note(repository, "discussions"), entries=page.entries)
         except NoDiscussions as error:
-            # Servers and tokens without them are no failure of the sync; once is enough.
-            self._has_told_of_discussions = True
+            # Servers and tokens without them are no failure of the sync; telling once is enough.
             at = at.next_stage()
-            yield _page(at, f"{_note(repository, 'discussions')}: {error}")
+            self._has_no_discussions |= error.is_everywhere
+            if not self._has_told_of_discussions:
+                self._has_told_of_discussions = True
+                yield _page(at, f"{_note(repository, 'discussions')}: {error}")
         return at
 
 
