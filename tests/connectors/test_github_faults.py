@@ -1,7 +1,5 @@
 """The GitHub provider against a server that misbehaves in the ways GitHub does and the emulator does not."""
 
-import base64
-import hashlib
 import json
 import logging
 import time
@@ -9,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ import stamina
 
 from backend.connectors.providers.contract import (
     CredentialsRejected,
-    CursorExpired,
     ItemGone,
     ItemUnreadable,
     Page,
@@ -26,71 +22,18 @@ from backend.connectors.providers.contract import (
     RateLimited,
 )
 from backend.connectors.providers.github.source import GitHubSource
+from tests.connectors.github_fake import (
+    API,
+    GONE,
+    REPOSITORY,
+    TOKEN,
+    FakeGitHub,
+    blob_sha,
+    issue,
+    tree_entry,
+)
 from tests.connectors.github_pass import Pass, listing, make_source, reading
-from tests.emulators.scripted import Reply, Request, ScriptedServer, json_reply, scripted_server
-
-TOKEN = "gho_never-to-be-seen"
-REPOSITORY = "octocat/handbook"
-API = f"/repos/{REPOSITORY}"
-ALL = "state=all&sort=created&direction=asc"
-CHANGED = "state=all&sort=updated&direction=desc"
-WHEN = "2026-03-04T05:06:07Z"
-GONE = json_reply({"message": "Not Found"}, 404)
-
-
-class FakeGitHub:
-    """Answers of one repository without content; a test replaces the ones it is about.
-
-    A path leads to one answer, or to several that are given in turn, the last one for ever.
-    """
-
-    def __init__(self) -> None:
-        repository = {
-            "full_name": REPOSITORY,
-            "html_url": f"https://github.com/{REPOSITORY}",
-            "default_branch": "main",
-            "pushed_at": WHEN,
-        }
-        self.answers: dict[str, list[Reply]] = {}
-        self.on("/user/repos", json_reply([repository]))
-        self.on(API, json_reply(repository))
-        self.repository = repository
-        self.on("/search/issues", json_reply({"total_count": 0}))
-        self.on(f"{API}/issues", json_reply([]))
-        self.on(f"{API}/pulls", json_reply([]))
-        self.on(f"{API}/releases", json_reply([]))
-        self.on_tree("main", {})
-
-    def on(self, path: str, *replies: Reply) -> None:
-        """Answer requests for `path`; with a query in it for just that query."""
-        self.answers[path] = list(replies)
-
-    def on_folders(self, sha: str, folders: dict[str, str], entries: dict[str, bytes]) -> None:
-        """Answer with a tree of files and of folders, by their shas, which is too large to be listed at once."""
-        self.on_tree(sha, entries, sha=sha)
-        whole = json.loads(self.answers[f"{API}/git/trees/{sha}"][0].body)
-        below = [{**tree_entry(path), "sha": folder} for path, folder in folders.items()]
-        self.on(f"{API}/git/trees/{sha}", json_reply({**whole, "tree": whole["tree"] + below}))
-        self.on(f"{API}/git/trees/{sha}?recursive=1", json_reply({**whole, "truncated": True}))
-
-    def on_tree(
-        self, ref: str, entries: dict[str, bytes], *, sha: str | None = None, truncated: bool = False
-    ) -> None:
-        """Answer with a tree of files, and with their blobs."""
-        tree = []
-        for path, content in entries.items():
-            blob = blob_sha(content)
-            tree.append({"path": path, "type": "blob", "mode": "100644", "sha": blob, "size": len(content)})
-            encoded = {"content": base64.encodebytes(content).decode(), "encoding": "base64"}
-            self.on(f"{API}/git/blobs/{blob}", json_reply(encoded))
-        self.on(
-            f"{API}/git/trees/{ref}",
-            json_reply({"sha": sha or f"tree-of-{ref}", "tree": tree, "truncated": truncated}),
-        )
-
-    def __call__(self, request: Request) -> Reply:
-        replies = self.answers.get(request.path) or self.answers.get(request.path.partition("?")[0]) or [GONE]
-        return replies.pop(0) if len(replies) > 1 else replies[0]
+from tests.emulators.scripted import Reply, ScriptedServer, json_reply, scripted_server
 
 
 @pytest.fixture
@@ -275,135 +218,6 @@ def test_resumed_pass_reads_the_branch_when_its_tree_is_gone(
     assert Pass([first, *rest.pages]).ids == [f"{REPOSITORY}:file:{number:02}.md" for number in range(30)]
 
 
-def test_pass_of_changes_finds_what_was_moved_and_deleted_by_trees(
-    github: FakeGitHub, server: ScriptedServer
-) -> None:
-    github.on_tree("main", {"a.md": b"A", "b.md": b"B", "old/c.md": b"C", "d.png": b"D"})
-    first = read(server)
-    github.on_tree("tree-of-main", {"a.md": b"A", "b.md": b"B", "old/c.md": b"C", "d.png": b"D"})
-    after = {"a.md": b"A", "b.md": b"changed", "new/c.md": b"C"}
-    github.on_tree("main", after, sha="later")
-    github.on_tree("later", after)
-    second = read(server, first.cursor)
-    assert second.ids == [f"{REPOSITORY}:file:b.md", f"{REPOSITORY}:file:new/c.md"]
-    assert second.gone == [f"{REPOSITORY}:file:old/c.md"]
-    # A pass without changes lists the folder at the top and nothing else.
-    server.requests.clear()
-    third = read(server, second.cursor)
-    assert (third.ids, third.gone) == ([], [])
-    assert [path for path in server.paths() if "/trees/" in path] == [f"{API}/git/trees/main"]
-
-
-def test_cursor_ends_when_github_no_longer_has_the_tree(github: FakeGitHub, server: ScriptedServer) -> None:
-    github.on_tree("main", {"a.md": b"A"})
-    first = read(server)
-    github.on_tree("main", {"a.md": b"rewritten"}, sha="later")
-    github.on_tree("later", {"a.md": b"rewritten"})
-    with pytest.raises(CursorExpired):
-        read(server, first.cursor)
-
-
-def test_pass_of_changes_follows_a_repository_that_is_emptied_and_filled(
-    github: FakeGitHub, server: ScriptedServer
-) -> None:
-    github.on_tree("main", {"a.md": b"A"})
-    github.on_tree("tree-of-main", {"a.md": b"A"})
-    first = read(server)
-    github.on(f"{API}/git/trees/main", json_reply({"message": "Git Repository is empty."}, 409))
-    second = read(server, first.cursor)
-    assert (second.ids, second.gone) == ([], [f"{REPOSITORY}:file:a.md"])
-    github.on_tree("main", {"a.md": b"A"})
-    third = read(server, second.cursor)
-    assert (third.ids, third.gone) == ([f"{REPOSITORY}:file:a.md"], [])
-
-
-def test_pass_of_changes_goes_down_into_changed_folders_of_a_large_tree(
-    github: FakeGitHub, server: ScriptedServer
-) -> None:
-    github.on_folders("base", {"same": "same", "docs": "docs-1", "gone": "gone-1"}, {"a.md": b"A"})
-    github.on_folders("docs-1", {}, {"x.md": b"X", "y.md": b"Y"})
-    github.on_folders("gone-1", {}, {"z.md": b"Z"})
-    github.on_folders("same", {}, {"s.md": b"S"})
-    github.on(f"{API}/git/trees/main", *github.answers[f"{API}/git/trees/base"])
-    github.on(f"{API}/git/trees/main?recursive=1", *github.answers[f"{API}/git/trees/base?recursive=1"])
-    first = read(server)
-    assert len(first.ids) == 5
-
-    github.on_folders("head", {"same": "same", "docs": "docs-2", "new": "gone-1"}, {"a.md": b"A"})
-    github.on_folders("docs-2", {}, {"x.md": b"X", "y.md": b"Y, changed"})
-    github.on(f"{API}/git/trees/main", *github.answers[f"{API}/git/trees/head"])
-    server.requests.clear()
-    second = read(server, first.cursor)
-    assert second.ids == [f"{REPOSITORY}:file:docs/y.md", f"{REPOSITORY}:file:new/z.md"]
-    assert second.gone == [f"{REPOSITORY}:file:gone/z.md"]
-    assert f"{API}/git/trees/same" not in server.paths()
-
-
-def test_pass_of_changes_asks_for_threads_since_the_last_pass_began(
-    github: FakeGitHub, server: ScriptedServer
-) -> None:
-    began = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
-    repositories = [github.repository]
-    github.on("/user/repos", json_reply(repositories, date=format_datetime(began, usegmt=True)))
-    github.on(f"{API}/issues", json_reply([issue(1)]))
-    github.on(f"{API}/pulls", json_reply([pull(2)]))
-    first = read(server)
-    server.requests.clear()
-
-    old = pull(2)
-    new = {**pull(3), "updated_at": "2026-03-04T11:55:00Z"}
-    github.on(f"{API}/pulls", json_reply([new, old], link=f'<{server.base_url}/next>; rel="next"'))
-    github.on(f"{API}/issues", json_reply([]))
-    second = read(server, first.cursor)
-    assert second.ids == [f"{REPOSITORY}:pull:3"]
-    threads = [path for path in server.paths() if path.startswith((f"{API}/issues?", f"{API}/pulls?"))]
-    assert threads == [
-        f"{API}/issues?per_page=20&{CHANGED}&since=2026-03-04T11:55:00Z",
-        f"{API}/pulls?per_page=20&{CHANGED}",
-    ]
-    assert "/next" not in server.paths()
-
-
-def test_stage_that_failed_is_listed_from_where_it_was(github: FakeGitHub, server: ScriptedServer) -> None:
-    github.on_tree("main", {"a.md": b"A"})
-    github.on(f"{API}/issues", json_reply([issue(1)]))
-    github.on(f"{API}/git/trees/main", json_reply({}, 403))
-    github.on(f"{API}/pulls", json_reply({}, 403), json_reply([pull(2)]))
-    first = read(server)
-    assert {failure.external_id for failure in first.failures} == {
-        f"{REPOSITORY}:files",
-        f"{REPOSITORY}:pulls",
-    }
-    github.on_tree("main", {"a.md": b"A"})
-    second = read(server, first.cursor)
-    assert second.ids == [f"{REPOSITORY}:file:a.md", f"{REPOSITORY}:issue:1", f"{REPOSITORY}:pull:2"]
-    assert second.failures == []
-    assert f"{API}/pulls?per_page=20&{ALL}" in server.paths()
-
-
-@pytest.mark.parametrize("change", ["hidden", "renamed"])
-def test_cursor_ends_when_a_repository_is_no_longer_there(
-    change: str, github: FakeGitHub, server: ScriptedServer
-) -> None:
-    first = read(server)
-    listed = [{**github.repository, "full_name": "octocat/guide"}] if change == "renamed" else []
-    github.on("/user/repos", json_reply(listed))
-    with pytest.raises(CursorExpired):
-        read(server, first.cursor)
-
-
-def test_revision_of_a_thread_changed_just_now_is_not_the_last_one(
-    github: FakeGitHub, server: ScriptedServer
-) -> None:
-    changed_at = datetime.fromisoformat(WHEN)
-    revisions = []
-    for seconds in (1, 3, 300):
-        sent = format_datetime(changed_at + timedelta(seconds=seconds), usegmt=True)
-        github.on(f"{API}/issues", json_reply([issue(1)], date=sent))
-        revisions.append(read(server).entries[0].revision)
-    assert revisions[0] != revisions[1] == revisions[2]
-
-
 def test_many_chosen_repositories_are_looked_up_in_the_list(
     github: FakeGitHub, server: ScriptedServer
 ) -> None:
@@ -469,33 +283,3 @@ def first_page(server: ScriptedServer) -> Page:
     """The first page of a pass that goes no further."""
     with closing(source(server)) as walk:
         return next(walk.pages(None))
-
-
-def issue(number: int, comments: int = 0) -> dict[str, Any]:
-    """An issue as the API lists it."""
-    return {
-        "number": number,
-        "title": f"Title {number}",
-        "body": None,
-        "state": "open",
-        "comments": comments,
-        "user": None,
-        "labels": [],
-        "created_at": WHEN,
-        "updated_at": WHEN,
-    }
-
-
-def pull(number: int) -> dict[str, Any]:
-    """A pull request as the API lists it."""
-    return {**issue(number), "head": {"ref": "topic"}, "base": {"ref": "main"}, "merged_at": None}
-
-
-def blob_sha(content: bytes) -> str:
-    """A name for bytes."""
-    return hashlib.sha256(content).hexdigest()[:40]
-
-
-def tree_entry(path: str) -> dict[str, str]:
-    """A folder in a git tree, its sha being its name."""
-    return {"path": path, "type": "tree", "mode": "040000", "sha": path}
