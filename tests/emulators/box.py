@@ -151,21 +151,21 @@ class BoxAccount:
 
     def _events(self, query: dict[str, str]) -> Reply:
         assert query["stream_type"] == "changes"
-        headers = {"date": self.date} if self.date else {}
         if query["stream_position"] == "now":
-            return json_reply(
-                {"chunk_size": 0, "next_stream_position": len(self.events), "entries": []}, **headers
-            )
+            return self._dated({"chunk_size": 0, "next_stream_position": len(self.events), "entries": []})
         start = int(query["stream_position"])
         page = self.events[start : start + int(query["limit"])]
         position = start + len(page)
         if self.is_repetitive:
             page = [*reversed(page), *page]
         answer = {"chunk_size": len(page), "next_stream_position": position, "entries": page}
-        return json_reply(answer, **headers)
+        return self._dated(answer)
+
+    def _dated(self, answer: dict[str, Any]) -> Reply:
+        return json_reply(answer, date=self.date) if self.date else json_reply(answer)
 
     def _tell(self, event_type: str, node_id: str) -> None:
-        event_id = hashlib.sha1(f"{len(self.events)}".encode()).hexdigest()
+        event_id = f"event-{len(self.events)}"
         source = self._shown(self.nodes[node_id])
         if self.nodes[node_id].is_trashed:
             source["path_collection"] = {"entries": [{"type": "folder", "id": "1", "name": "Trash"}]}
@@ -174,7 +174,7 @@ class BoxAccount:
         )
 
     def _shown(self, node: Node) -> dict[str, Any]:
-        shown = {
+        shown: dict[str, Any] = {
             "type": node.kind,
             "id": node.id,
             "name": node.name,
@@ -191,7 +191,12 @@ class BoxAccount:
                 "modified_at": WHEN,
             }
             size = len(node.content) if node.size is None else node.size
-            shown |= {**people, **times, "sha1": hashlib.sha1(node.content).hexdigest(), "size": size}
+            shown |= {
+                **people,
+                **times,
+                "sha1": hashlib.sha1(node.content, usedforsecurity=False).hexdigest(),
+                "size": size,
+            }
         return shown
 
     def _above(self, node: Node) -> list[Node]:

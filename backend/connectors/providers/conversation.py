@@ -84,6 +84,13 @@ class Conversation:
         """
         return self.parsed(self.request("GET", path, params=params)[1])
 
+    def get_object(self, path: str, params: Mapping[str, str | int] | None = None) -> Mapping[str, Any]:
+        """The JSON object at `path`, one with an `id`. Raises the same, and ProviderUnavailable for anything else."""
+        found = self.get_json(path, params)
+        if not isinstance(found, dict) or not found.get("id"):
+            raise ProviderUnavailable
+        return found
+
     def post_json(self, path: str, body: object) -> Any:
         """The JSON that answers a POST of `body` as JSON. For calls that may be repeated only. Raises the same."""
         return self.parsed(self.request("POST", path, content=body)[1])

@@ -58,7 +58,7 @@ def list_folder(box: Conversation, folder: str, marker: str) -> tuple[list[Mappi
         params["marker"] = marker
     answer = box.get_json(f"/2.0/folders/{quote(folder, safe='')}/items", params)
     try:
-        return list(answer["entries"]), str(answer.get("next_marker") or "")
+        return [raw for raw in answer["entries"] if raw.get("id")], str(answer.get("next_marker") or "")
     except (AttributeError, KeyError, TypeError) as error:
         raise ProviderUnavailable from error
 
@@ -75,7 +75,7 @@ def find_folder(box: Conversation, folder_id: str) -> Mapping[str, Any] | None:
 
 def _find(box: Conversation, path: str, fields: str) -> Mapping[str, Any] | None:
     try:
-        found: Mapping[str, Any] = box.get_json(path, {"fields": fields})
+        found = box.get_object(path, {"fields": fields})
     except ItemGone:
         return None
     return found if found.get("item_status", "active") == "active" else None

@@ -47,8 +47,10 @@ class BoxOAuth:
     def account(self, credentials: Credentials) -> Account:
         """See `OAuthProvider.account`."""
         with open_conversation(self.api_base, credentials.access_token) as box:
-            user = box.get_json("/2.0/users/me", {"fields": "id,login,name"})
-        return Account(external_id=str(user["id"]), label=str(user.get("login") or user["name"]))
+            user = box.get_object("/2.0/users/me", {"fields": "id,login,name"})
+        return Account(
+            external_id=str(user["id"]), label=str(user.get("login") or user.get("name") or user["id"])
+        )
 
     def refresh(self, credentials: Credentials) -> Credentials:
         """See `OAuthProvider.refresh`."""

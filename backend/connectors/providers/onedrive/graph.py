@@ -74,7 +74,7 @@ def read_delta(graph: Conversation, path: str) -> Delta:
     answer = graph.parsed(body)
     try:
         return Delta(
-            items=tuple(answer["value"]),
+            items=tuple(raw for raw in answer["value"] if raw.get("id")),
             following=_path(graph, answer.get("@odata.nextLink")),
             end=_path(graph, answer.get("@odata.deltaLink")),
             as_of=_clock(response.headers.get("date")),
@@ -85,14 +85,12 @@ def read_delta(graph: Conversation, path: str) -> Delta:
 
 def own_drive(graph: Conversation) -> Mapping[str, Any]:
     """The account's own OneDrive. Raises ItemGone if it has none, and what `Conversation.request` raises."""
-    found: Mapping[str, Any] = graph.get_json(f"{VERSION_PATH}me/drive", {"$select": "id,name,driveType"})
-    return found
+    return graph.get_object(f"{VERSION_PATH}me/drive", {"$select": "id,name,driveType"})
 
 
 def find_item(graph: Conversation, drive: str, item: str) -> Mapping[str, Any]:
     """A file as it is now, with its path. Raises ItemGone, and what `Conversation.request` and `refusal` raise."""
-    found: Mapping[str, Any] = graph.get_json(_item_path(drive, item))
-    return found
+    return graph.get_object(_item_path(drive, item))
 
 
 def download(graph: Conversation, drive: str, item: str) -> bytes:

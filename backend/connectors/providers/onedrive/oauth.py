@@ -50,7 +50,7 @@ class MicrosoftOAuth:
     def account(self, credentials: Credentials) -> Account:
         """See `OAuthProvider.account`."""
         with open_conversation(self.api_base, credentials.access_token) as graph:
-            user = graph.get_json("/v1.0/me", {"$select": "id,displayName,mail,userPrincipalName"})
+            user = graph.get_object("/v1.0/me", {"$select": "id,displayName,mail,userPrincipalName"})
         label = user.get("userPrincipalName") or user.get("mail") or user.get("displayName") or user["id"]
         return Account(external_id=str(user["id"]), label=str(label))
 
