@@ -321,8 +321,8 @@ def test_a_moments_fault_is_tried_again(box: Box, path: str) -> None:
     box.account.put("a.txt", "a")
     box.account.faults = [(path, json_reply({}, 502)), (path, Reply(200, b"{", missing_bytes=9))]
     assert len(shown(box.pages())) == 1
-    for reply in (Reply(200, b"<html>"), Reply(200, b"[]"), json_reply({})):
-        box.account.faults = [(path, reply)]
+    for replies in ([Reply(200, b"<html>")] * 4, [Reply(200, b"[]")], [json_reply({})]):
+        box.account.faults = [(path, reply) for reply in replies]
         with pytest.raises(ProviderUnavailable):
             box.pages()
 

@@ -345,8 +345,8 @@ def test_a_moments_fault_is_tried_again(onedrive: OneDrive, path: str) -> None:
     onedrive.mine.put("a.txt", "a")
     onedrive.account.faults = [(path, json_reply({}, 502)), (path, Reply(200, b"{", missing_bytes=9))]
     assert len(shown(onedrive.pages())) == 1
-    for reply in (Reply(200, b"<html>"), Reply(200, b"[]"), json_reply({})):
-        onedrive.account.faults = [(path, reply)]
+    for replies in ([Reply(200, b"<html>")] * 4, [Reply(200, b"[]")], [json_reply({})]):
+        onedrive.account.faults = [(path, reply) for reply in replies]
         with pytest.raises(ProviderUnavailable):
             onedrive.pages()
 

@@ -169,10 +169,9 @@ def _ask(box: Conversation, position: str) -> Events:
         "limit": EVENTS_PER_PAGE,
     }
     try:
-        response, body = box.request("GET", "/2.0/events", params=params)
+        response, answer = box.request_json("GET", "/2.0/events", params=params)
     except ItemUnreadable as error:
         raise ProviderRefused("Box does not let this account read what has changed.") from error
-    answer = box.parsed(body)
     try:
         found = Events(
             str(answer["next_stream_position"]), _clock(response.headers.get("date")), answer["entries"]

@@ -70,8 +70,7 @@ def delta_path(drive: str) -> str:
 
 def read_delta(graph: Conversation, path: str) -> Delta:
     """One page. Raises `CursorExpired` (410), and what `Conversation.request` and `refusal` raise."""
-    response, body = graph.request("GET", path)
-    answer = graph.parsed(body)
+    response, answer = graph.request_json("GET", path)
     try:
         return Delta(
             items=tuple(raw for raw in answer["value"] if raw.get("id")),
