@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     microsoft_tenant_id: str = Field("common", alias="MICROSOFT_TENANT_ID", pattern=r"^[A-Za-z0-9.-]{1,100}$")
     """Directory people sign in to at Microsoft: its id, `common` or `organizations`."""
 
+    microsoft_sharepoint: bool = Field(False, alias="MICROSOFT_SHAREPOINT")
+    """Whether people who connect OneDrive are asked for SharePoint's document libraries as well (Sites.Read.All)."""
+
     provider_addresses: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (), alias="PROVIDER_ADDRESSES"
     )
