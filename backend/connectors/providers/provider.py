@@ -52,6 +52,8 @@ class Provider:
     """`package.module:function` that takes an `Opening` and makes a `Source`; imported by workers, when needed."""
     api_base: str
     """Origin of the provider's API when no other one is set; empty where there is none."""
+    source_type: str = ""
+    """What clients group its documents by, where that is another word than `type`: `email`."""
     app: str | None = None
     """Which OAuth app it uses: github, google, slack, box or microsoft; several providers may share one."""
     make_oauth: Callable[[OAuthApp], OAuthProvider] | None = None
@@ -113,10 +115,12 @@ def open_with(
     credentials: Credentials | None,
     *,
     api_base: str | None = None,
+    allow_private_addresses: bool = False,
 ) -> Source:
-    """A source of `provider` with validated settings."""
+    """A source of `provider`. Raises ValueError when the settings are not, or no longer, valid."""
     validated = provider.settings_model.model_validate(settings).model_dump()
-    return provider.open_source(Opening(validated, credentials, (api_base or provider.api_base).rstrip("/")))
+    base = (api_base or provider.api_base).rstrip("/")
+    return provider.open_source(Opening(validated, credentials, base, allow_private_addresses))
 
 
 def load(name: str) -> Callable[..., Any]:

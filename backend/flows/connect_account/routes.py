@@ -21,6 +21,7 @@ from backend.errors import Forbidden, NotFound, StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
 from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
 from backend.flows.sync_connector.flow import cancel_sync
+from backend.sync.ledger.repository import SyncPositionRepository
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import TenantRepository
@@ -193,7 +194,11 @@ def configure(path: SourcePath, body: SettingsBody) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connectors = ConnectorRepository(session)
         connector = connectors.get(who.tenant_id, path.connector_type)
-        connectors.configure(who.tenant_id, connector.id, settings.model_dump(mode="json"))
+        chosen = settings.model_dump(mode="json")
+        if chosen != connector.settings:
+            connectors.configure(who.tenant_id, connector.id, chosen)
+            # What is new must be listed from its beginning; what is the same is not read again.
+            SyncPositionRepository(session).begin_anew(who.tenant_id, connector.id)
         session.refresh(connector)
         runs = SyncRunRepository(session).list_latest(who.tenant_id)
     return answer(SettingsAnswer(connector=_view(path.connector_type, connector, runs)))
@@ -211,7 +216,7 @@ def disconnect(path: SourcePath) -> Response:
         if connector is not None:
             run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
             if run is not None and not run.is_finished:
-                cancel_sync(session, run)
+                cancel_sync(session, run, cancelled_by=who.user_id)
     revoked = connector is None or _flow().disconnect(who.tenant_id, connector)
     message = (
         "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."

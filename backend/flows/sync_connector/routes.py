@@ -38,6 +38,10 @@ class RunPath(BaseModel):
     sync_id: str = Field(max_length=200)
 
 
+class StartBody(BaseModel):
+    full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
+
+
 class SyncStarted(Answer):
     message: str
     connector_id: str
@@ -86,12 +90,14 @@ class ProgressAnswer(Answer):
 
 @api.post("/api/integrations/<connector_type>/sync", responses={200: SyncStarted})
 def start(path: SourcePath) -> Response:
-    """Sync a source, or join the sync that is running."""
+    """Sync a source from where the last sync ended, or join the sync that is running."""
+    # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
+    wishes = StartBody.model_validate(request.get_json(silent=True, force=True) or {})
     who = principal()
     s = services()
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
-        run, is_new = start_sync(session, connector, requested_by=who.user_id)
+        run, is_new = start_sync(session, connector, requested_by=who.user_id, is_full=wishes.full_sync)
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
         message="Sync started." if is_new else "This source is being synced already.",
@@ -139,7 +145,7 @@ def cancel(path: SourcePath) -> Response:
             raise NotConnected
         run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
         if run is not None and not run.is_finished:
-            cancel_sync(session, run)
+            cancel_sync(session, run, cancelled_by=who.user_id)
     return answer(Answer())
 
 
