@@ -76,15 +76,9 @@ class SlackClient:
     """One token's conversation with Slack. Not shared between threads; close it."""
 
     def __init__(self, api_base: str, access_token: str) -> None:
-        headers = {"Authorization": f"Bearer {access_token}"}
-        self._api = Conversation(api_base, headers=headers, refusal=_api_refusal)
-        # A redirect of a file leads to a sign-in page at best: it is not followed, with the token or without.
-        self._files = Conversation(
-            api_base,
-            headers=headers,
-            refusal=_file_refusal,
-            http=httpx2.Client(timeout=TIMEOUT, follow_redirects=False),
-        )
+        self._headers = {"Authorization": f"Bearer {access_token}"}
+        self._api = Conversation(api_base, headers=self._headers, refusal=_api_refusal)
+        self._files: Conversation | None = None
         #: Origin of the API.
         self.base = self._api.base
         self._origin = _origin(httpx2.URL(self._api.base))
@@ -96,10 +90,11 @@ class SlackClient:
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
-        self._files.close()
+        if self._files is not None:
+            self._files.close()
 
     def call(self, method: str, **arguments: str | int | None) -> Mapping[str, Any]:
-        """The answer to a method that changes nothing; arguments that are None are left out.
+        """The answer to a method that may be called again without harm; arguments that are None are left out.
 
         Raises CredentialsRejected, RateLimited, ProviderUnavailable, or SlackRefused with Slack's code.
         """
@@ -117,6 +112,10 @@ class SlackClient:
         """A file at its `url_private`. Raises ItemUnreadable, ItemGone and what `call` raises."""
         if not self._is_trusted(url):
             raise ItemUnreadable("The file is kept outside Slack.")
+        if self._files is None:
+            # A redirect of a file leads to a sign-in page at best: it is not followed, with the token or without.
+            http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
+            self._files = Conversation(self.base, headers=self._headers, refusal=_file_refusal, http=http)
         response, body = self._files.request("GET", url, max_bytes=MAX_FILE_BYTES, too_large=_too_large)
         served = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         # Without `files:read` Slack shows its sign-in page, with status 200.

@@ -19,6 +19,8 @@ class Day:
 
     day: date
     revision: str
+    first: str
+    """Timestamp of its first message."""
     messages: tuple[Message, ...] | None
     """Newest first; None when not all of them have been kept."""
 
@@ -37,9 +39,9 @@ class Days:
 
     def add(self, message: Message) -> None:
         """One more message, earlier than those before it; of the open day, if there is one."""
-        begun = self._begun or OpenDay(day_of(message["ts"]).isoformat(), "", 0)
+        begun = self._begun or OpenDay(day_of(message["ts"]).isoformat(), "", 0, "")
         digest = hashlib.sha256(f"{begun.digest}{content_hash(message)}".encode()).hexdigest()[:32]
-        self._begun = OpenDay(begun.day, digest, begun.count + 1)
+        self._begun = OpenDay(begun.day, digest, begun.count + 1, message["ts"])
         if self._kept is not None:
             self._kept.append(message)
             if len(self._kept) > MAX_KEPT:
@@ -52,7 +54,7 @@ class Days:
         if begun is None:
             return None
         messages = tuple(kept) if kept is not None else None
-        return Day(date.fromisoformat(begun.day), f"{begun.digest}-{begun.count}", messages)
+        return Day(date.fromisoformat(begun.day), f"{begun.digest}-{begun.count}", begun.earliest, messages)
 
 
 def days_between(first: date, last: date) -> Iterator[date]:

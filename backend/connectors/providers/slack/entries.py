@@ -6,12 +6,16 @@ from typing import Any, Final
 
 from backend.connectors.providers.contract import Entry, ItemFailure, ProviderRefused
 from backend.connectors.providers.slack.days import Day
-from backend.connectors.providers.slack.messages import Message, files_of, midnight, thread_revision
+from backend.connectors.providers.slack.messages import Message, files_of, thread_revision
 from backend.connectors.providers.slack.render import Place, day_title, thread_title
 from backend.connectors.providers.slack.text import Ids, message_text
 
 #: Kinds of files that say nothing in words. Canvases and posts are not files of their own format either.
-_WORDLESS: Final = ("image/", "video/", "audio/", "font/", "application/zip", "application/vnd.slack-docs")
+_WORDLESS: Final = (
+    "image/", "video/", "audio/", "font/", "application/vnd.slack-docs", "application/zip", "application/gzip",
+    "application/x-tar", "application/x-7z", "application/x-rar", "application/x-msdownload",
+    "application/x-executable", "application/java-archive", "application/octet-stream",
+)  # fmt: skip
 
 
 def thread_id(channel_id: str, ts: str) -> str:
@@ -29,26 +33,24 @@ def file_id(slack_id: str) -> str:
     return f"file:{slack_id}"
 
 
-def thread(place: Place, parent: Message, is_settled: bool) -> Entry:
-    """A thread by its first message; one that is not settled must be read to know whether it has changed."""
+def thread(place: Place, parent: Message, mark: str) -> Entry:
+    """A thread by its first message. `mark`, unless empty, makes its revision that of one pass: it must be read to know
+    whether it has changed, but once, even if the pass is interrupted."""
     return Entry(
         external_id=thread_id(place.channel_id, parent["ts"]),
         title=thread_title(place, message_text(parent, Ids())),
         url=place.permalink(parent["ts"]),
-        revision=thread_revision(parent) if is_settled else None,
+        revision=thread_revision(parent) + mark,
         locator={"channel": place.channel_id, "thread": parent["ts"]},
     )
 
 
 def day(place: Place, listed: Day) -> Entry:
     """A day, with its messages when they are at hand."""
-    first = listed.messages[-1]["ts"] if listed.messages else midnight(listed.day)
     return Entry(
         external_id=day_id(place.channel_id, listed.day),
         title=day_title(place, listed.day),
-        url=place.permalink(first)
-        if listed.messages
-        else f"{place.workspace_url}archives/{place.channel_id}",
+        url=place.permalink(listed.first),
         revision=listed.revision,
         locator={"channel": place.channel_id, "day": listed.day.isoformat()},
         listed=listed.messages,

@@ -27,6 +27,8 @@ class Wanted:
     """Nothing before this day."""
     include_bots: bool
     include_files: bool
+    mark: str
+    """Of this pass alone; goes into revisions of threads that it must read."""
 
 
 class Listing:

@@ -1,5 +1,6 @@
 """How far a pass is: the cursor, as values and as JSON."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -19,6 +20,8 @@ class OpenDay:
     """ISO date."""
     digest: str
     count: int
+    earliest: str
+    """Timestamp of the earliest message listed so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Position:
     """A place in a pass over all channels, and what is known of those passed already."""
 
     is_full: bool
+    mark: str
+    """Told apart from every other pass by this."""
     known: dict[str, Known] = field(default_factory=dict)
     is_running: bool = True
     """False at the end: the next pass begins here."""
@@ -69,11 +74,17 @@ class Position:
         return {
             "version": VERSION,
             "full": self.is_full,
+            "mark": self.mark,
             "running": self.is_running,
             "done": self.done,
             "known": {channel: [known.newest, known.older] for channel, known in self.known.items()},
             "spot": _spot_json(self.spot) if self.spot else None,
         }
+
+    @classmethod
+    def begin(cls, known: dict[str, Known] | None) -> Self:
+        """A new pass: of changes since what is `known`, or over everything."""
+        return cls(known is None, f"-{secrets.token_hex(6)}", dict(known or {}))
 
     @classmethod
     def from_cursor(cls, cursor: Mapping[str, Any]) -> Self:
@@ -85,7 +96,14 @@ class Position:
                 str(channel): Known(newest, older) for channel, (newest, older) in cursor["known"].items()
             }
             spot = _spot(cursor["spot"]) if cursor["spot"] else None
-            return cls(bool(cursor["full"]), known, bool(cursor["running"]), str(cursor["done"]), spot)
+            return cls(
+                bool(cursor["full"]),
+                str(cursor["mark"]),
+                known,
+                bool(cursor["running"]),
+                str(cursor["done"]),
+                spot,
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CursorExpired from error
 
@@ -94,7 +112,7 @@ def _spot_json(spot: Spot) -> Mapping[str, JSON]:
     day = spot.open_day
     return {
         **{name: getattr(spot, name) for name in Spot.__slots__ if name != "open_day"},
-        "open_day": [day.day, day.digest, day.count] if day else None,
+        "open_day": [day.day, day.digest, day.count, day.earliest] if day else None,
     }
 
 

@@ -61,10 +61,14 @@ class SlackSource:
 
     def pages(self, since: Mapping[str, JSON] | None) -> Iterator[Page]:
         """See `Source.pages`."""
-        at = Position(is_full=True) if since is None else Position.from_cursor(since)
+        at = Position.from_cursor(since) if since is not None else Position.begin(None)
+        is_new = since is None or not at.is_running
         if not at.is_running:
-            at = Position(is_full=False, known=at.known)
-        wanted = self._wanted(self._sign_in())
+            at = Position.begin(at.known)
+        wanted = self._wanted(self._sign_in(), at.mark)
+        if is_new:
+            # From here on the pass is this one, wherever it goes on.
+            yield Page(cursor=at.to_cursor(), is_full=at.is_full)
         channels = self._find_channels()
         for channel in sorted(channels, key=lambda channel: channel.id):
             if channel.id > at.done:
@@ -88,14 +92,18 @@ class SlackSource:
         """Learns the workspace's address; returns Slack's time."""
         url = str(self._client.call("auth.test").get("url") or self._client.base)
         self._workspace_url = url.rstrip("/") + "/"
+        self._scopes = self._client.scopes or self._scopes
         return self._client.now
 
-    def _wanted(self, now: datetime) -> Wanted:
+    def _wanted(self, now: datetime, mark: str) -> Wanted:
+        # A token that reaches no files, by its owner's choice, is no failure.
+        reaches_files = not self._scopes or "files:read" in self._scopes
         back = int(self._settings.get("history_days") or 0)
         return Wanted(
             horizon=(now - timedelta(days=back)).date() if back else EVER,
             include_bots=bool(self._settings.get("include_bots")),
-            include_files=bool(self._settings.get("include_files", True)),
+            include_files=reaches_files and bool(self._settings.get("include_files", True)),
+            mark=mark,
         )
 
     def _find_channels(self) -> list[Channel]:

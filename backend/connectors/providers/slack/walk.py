@@ -169,7 +169,7 @@ class ChannelWalk:
                     # It has lost its last reply, and belongs to its day again.
                     page.gone.append(entries.thread_id(self._spot.channel, message["ts"]))
             case Kind.THREAD:
-                page.entries.append(entries.thread(self._place, message, self._is_settled(message, page.now)))
+                page.entries.append(entries.thread(self._place, message, self._mark_of(message, page.now)))
             case Kind.DELETED:
                 page.gone.append(entries.thread_id(self._spot.channel, message["ts"]))
             case Kind.REPLY:
@@ -183,10 +183,11 @@ class ChannelWalk:
         if self._spot.stage == "recent" and not is_listed and day_of(thread_ts) >= self._wanted.horizon:
             root = reply.get("root")
             parent = root if isinstance(root, dict) and root.get("ts") == thread_ts else {"ts": thread_ts}
-            yield entries.thread(self._place, parent, is_settled=False)
+            yield entries.thread(self._place, parent, self._wanted.mark)
 
-    def _is_settled(self, parent: Message, now: datetime) -> bool:
-        return now - moment(str(parent.get("latest_reply") or parent["ts"])) > REREAD
+    def _mark_of(self, parent: Message, now: datetime) -> str:
+        last = moment(str(parent.get("latest_reply") or parent["ts"]))
+        return "" if now - last > REREAD else self._wanted.mark
 
     def _close(self, days: Days, page: Listing) -> None:
         day = days.close()
