@@ -23,7 +23,7 @@ from backend.connectors.providers.slack.oauth import DEFAULT_SCOPES
 from tests.emulators.slack import BOT_TOKEN, POOR_TOKEN, SlackEmulator, slack_emulator
 
 #: More than one request lists.
-MESSAGES = 430
+MESSAGES = 260
 CHANNELS = {"engineering": False, "leads": True, "elsewhere": False}
 
 

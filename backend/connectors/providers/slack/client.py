@@ -35,6 +35,9 @@ from backend.connectors.providers.conversation import (
 #: Where Slack itself keeps files. The token goes there and to the API's own origin, nowhere else.
 FILE_HOST: Final = "files.slack.com"
 
+#: What Slack hands out at a time, once a minute, to apps sold outside its marketplace.
+LIMITED: Final = 15
+
 _REJECTED: Final = frozenset(
     {
         "invalid_auth",
@@ -82,6 +85,8 @@ class SlackClient:
         #: Origin of the API.
         self.base = self._api.base
         self._origin = _origin(httpx2.URL(self._api.base))
+        #: Whether Slack hands this app fifteen messages a minute, as it does to apps sold outside its marketplace.
+        self.is_limited = False
         #: Slack's own clock as of the last answer.
         self.now = datetime.now(UTC)
         #: Scopes of the token as of the last answer; empty if Slack did not name them.

@@ -18,7 +18,7 @@ from backend.connectors.providers.contract import (
 from backend.connectors.providers.conversation import MAX_FILE_BYTES
 from backend.connectors.providers.slack import render
 from backend.connectors.providers.slack.channels import next_cursor
-from backend.connectors.providers.slack.client import SlackClient, SlackRefused
+from backend.connectors.providers.slack.client import LIMITED, SlackClient, SlackRefused
 from backend.connectors.providers.slack.messages import (
     Kind,
     Message,
@@ -32,8 +32,6 @@ from backend.connectors.providers.slack.people import People
 from backend.connectors.providers.slack.render import Place
 
 PER_REQUEST: Final = 200
-#: What Slack hands out at a time, once a minute, to apps sold outside its marketplace.
-LIMITED: Final = 15
 #: Some megabytes of text; what is longer was not written by people.
 MAX_MESSAGES: Final = 20_000
 MAX_NAMES: Final = 50
@@ -130,10 +128,14 @@ class Documents:
             try:
                 answer = self._call(method, limit=PER_REQUEST, cursor=cursor, **arguments)
             except RateLimited as error:
+                # Each try would get as far as this one, as waiting ends with the same list, or the same first page.
                 if cursor is not None and count <= LIMITED:
-                    # Each try would get as far as this one. Waiting longer does not help.
                     raise ItemUnreadable(
                         f"It has more than {LIMITED} messages, and Slack hands this app no more than that a minute."
+                    ) from error
+                if cursor is None and self._client.is_limited and method == "conversations.history":
+                    raise ItemUnreadable(
+                        f"Slack hands this app {LIMITED} messages a minute; this is tried again later."
                     ) from error
                 raise
             messages = answer.get("messages")

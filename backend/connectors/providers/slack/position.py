@@ -68,6 +68,8 @@ class Position:
     done: str = ""
     """Channels come in the order of their ids; this one and those before it are done."""
     spot: Spot | None = None
+    is_limited: bool = False
+    """See `SlackClient.is_limited`."""
 
     def to_cursor(self) -> Mapping[str, JSON]:
         """This as JSON."""
@@ -77,6 +79,7 @@ class Position:
             "mark": self.mark,
             "running": self.is_running,
             "done": self.done,
+            "limited": self.is_limited,
             "known": {channel: [known.newest, known.older] for channel, known in self.known.items()},
             "spot": _spot_json(self.spot) if self.spot else None,
         }
@@ -97,12 +100,13 @@ class Position:
             }
             spot = _spot(cursor["spot"]) if cursor["spot"] else None
             return cls(
-                bool(cursor["full"]),
-                str(cursor["mark"]),
-                known,
-                bool(cursor["running"]),
-                str(cursor["done"]),
-                spot,
+                is_full=bool(cursor["full"]),
+                mark=str(cursor["mark"]),
+                known=known,
+                is_running=bool(cursor["running"]),
+                done=str(cursor["done"]),
+                spot=spot,
+                is_limited=bool(cursor["limited"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CursorExpired from error

@@ -65,6 +65,7 @@ class SlackSource:
         is_new = since is None or not at.is_running
         if not at.is_running:
             at = Position.begin(at.known)
+        self._client.is_limited = at.is_limited
         wanted = self._wanted(self._sign_in(), at.mark)
         if is_new:
             # From here on the pass is this one, wherever it goes on.
@@ -128,7 +129,7 @@ class SlackSource:
         note = f"#{channel.name}"
         try:
             for step in ChannelWalk(self._client, place, wanted, known, spot).steps():
-                at.spot = step.spot
+                at.spot, at.is_limited = step.spot, self._client.is_limited
                 if step.spot is None:
                     at.known[channel.id], at.done = step.known, channel.id
                 yield Page(

@@ -18,7 +18,7 @@ from typing import Any, Final
 from backend.connectors.providers.contract import Entry, ProviderUnavailable
 from backend.connectors.providers.slack import entries
 from backend.connectors.providers.slack.channels import next_cursor
-from backend.connectors.providers.slack.client import SlackClient, SlackRefused
+from backend.connectors.providers.slack.client import LIMITED, SlackClient, SlackRefused
 from backend.connectors.providers.slack.days import Days, days_between
 from backend.connectors.providers.slack.listing import Listing, Step, Wanted, by_time
 from backend.connectors.providers.slack.messages import (
@@ -123,6 +123,8 @@ class ChannelWalk:
         """What one request shows of messages back to the beginning of `since`, and whether that was reached."""
         answer = self._history(since)
         shown = by_time(answer.get("messages"))
+        if answer.get("has_more") and len(shown) <= min(LIMITED, MESSAGES_PER_REQUEST - 1):
+            self._client.is_limited = True
         if self._spot.newest is None and shown:
             self._spot = replace(self._spot, newest=shown[0]["ts"])
         page = Listing(self._client.now)
