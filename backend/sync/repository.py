@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, null, select, text, update
+from sqlalchemy import delete, func, literal, null, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -123,7 +123,9 @@ class SyncRunRepository:
             resume_at=None,
             is_full=SyncRun.is_full | is_full,
             # A JSON null would be a place, and none to begin at.
-            cursor=func.coalesce(SyncRun.cursor, cursor if cursor is not None else null()),
+            cursor=func.coalesce(
+                SyncRun.cursor, null() if cursor is None else literal(dict(cursor), SyncRun.cursor.type)
+            ),
             started_at=func.coalesce(SyncRun.started_at, func.now()),
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpx2
 import stamina
@@ -41,8 +41,14 @@ class TryAgain(Exception):
     """The same request may succeed in a moment."""
 
 
+_T = TypeVar("_T")
+
 #: What an answer that is no success means: (response, its body) -> the error to raise.
 Refusal = Callable[[httpx2.Response, bytes], Exception]
+
+
+def _answer_too_large() -> Exception:
+    return ProviderUnavailable("The answer is larger than it should be.")
 
 
 class Conversation:
@@ -82,15 +88,15 @@ class Conversation:
 
         Raises what `request` raises.
         """
-        return self.parsed(self.request("GET", path, params=params)[1])
+        return self.request_json("GET", path, params=params)[1]
 
     def post_json(self, path: str, body: object) -> Any:
         """The JSON that answers a POST of `body` as JSON. For calls that may be repeated only. Raises the same."""
-        return self.parsed(self.request("POST", path, content=body)[1])
+        return self.request_json("POST", path, content=body)[1]
 
     def post_form(self, path: str, form: Mapping[str, str]) -> Any:
         """The JSON that answers a POST of a form. For calls that may be repeated only. Raises the same."""
-        return self.parsed(self.request("POST", path, form=form)[1])
+        return self.request_json("POST", path, form=form)[1]
 
     def get_bytes(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """A file. Raises ItemUnreadable above `max_bytes`, and what `request` raises."""
@@ -105,9 +111,7 @@ class Conversation:
         content: object = None,
         form: Mapping[str, str] | None = None,
         max_bytes: int = MAX_JSON_BYTES,
-        too_large: Callable[[], Exception] = lambda: ProviderUnavailable(
-            "The answer is larger than it should be."
-        ),
+        too_large: Callable[[], Exception] = _answer_too_large,
     ) -> tuple[httpx2.Response, bytes]:
         """(response, body) of a success, after a few attempts.
 
@@ -115,26 +119,70 @@ class Conversation:
         connections and answers that were cut.
         """
 
-        def send() -> tuple[httpx2.Response, bytes]:
-            url = path if path.startswith(("https://", "http://")) else self.base + path
-            try:
-                with self._http.stream(method, url, params=params, json=content, data=form) as response:
-                    return response, _read(response, max_bytes, too_large)
-            except httpx2.RequestError as error:
-                raise TryAgain(type(error).__name__) from error
+        return self._attempt(
+            lambda: self._send(
+                method,
+                path,
+                params=params,
+                content=content,
+                form=form,
+                max_bytes=max_bytes,
+                too_large=too_large,
+            )
+        )
 
+    def request_json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        content: object = None,
+        form: Mapping[str, str] | None = None,
+    ) -> tuple[httpx2.Response, Any]:
+        """(response, its JSON) of a success. An answer that is no JSON was cut or came from something in between, and
+        is asked for again. Raises what `request` raises."""
+
+        def once() -> tuple[httpx2.Response, Any]:
+            response, body = self._send(method, path, params=params, content=content, form=form)
+            try:
+                return response, json.loads(body)
+            except (ValueError, RecursionError) as error:
+                raise TryAgain("the answer is not JSON") from error
+
+        return self._attempt(once)
+
+    def _attempt(self, once: Callable[[], _T]) -> _T:
         try:
             for attempt in stamina.retry_context(
                 on=TryAgain, attempts=ATTEMPTS, timeout=60, wait_initial=0.5
             ):
                 with attempt:
-                    response, body = send()
-                    if not response.is_success:
-                        raise self._refusal(response, body)
-                    return response, body
+                    return once()
         except TryAgain as error:
             raise ProviderUnavailable from error
         raise ProviderUnavailable
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None,
+        content: object,
+        form: Mapping[str, str] | None,
+        max_bytes: int = MAX_JSON_BYTES,
+        too_large: Callable[[], Exception] = _answer_too_large,
+    ) -> tuple[httpx2.Response, bytes]:
+        url = path if path.startswith(("https://", "http://")) else self.base + path
+        try:
+            with self._http.stream(method, url, params=params, json=content, data=form) as response:
+                body = _read(response, max_bytes, too_large)
+        except httpx2.RequestError as error:
+            raise TryAgain(type(error).__name__) from error
+        if not response.is_success:
+            raise self._refusal(response, body)
+        return response, body
 
     def parsed(self, body: bytes) -> Any:
         """`body` as JSON. Raises ProviderUnavailable: an answer that is none was cut or came from something else."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -116,29 +116,29 @@ class SyncHandler:
         if connector.status == "disconnected":
             raise SyncGivenUp("The source was disconnected.")
         held = self.keeper.current(connector) if provider.auth_type != "config" else None
-        renewed_at: object = _NOWHERE
+        renewed_at: object = None
         anew = False
         turn.sweep()
         while True:
-            with self.db.transaction(connector.tenant_id) as session:
-                position = SyncPositionRepository(session).get(connector.tenant_id, connector.id)
-            turn.follow(position.pass_number, is_full=position.is_full)
+            pass_number, is_full, cursor = self._place(connector)
+            turn.follow(pass_number, is_full=is_full)
             source = self._open(connector, provider, held)
             try:
                 turn.try_failed_again(source)
-                for page in source.pages(position.cursor):
+                for page in source.pages(cursor):
                     turn.deal_with(source, page)
                 turn.write()
                 return
             except CredentialsRejected:
                 turn.write()
-                if held is None or renewed_at == (position.pass_number, position.cursor):
+                here = self._place(connector)
+                if held is None or here == renewed_at:
                     raise
                 held = self.keeper.renew(connector, held.version)
-                renewed_at = (position.pass_number, position.cursor)
+                renewed_at = here
             except CursorExpired as error:
                 turn.write()
-                if anew or position.cursor is None:
+                if anew or cursor is None:
                     raise ProviderRefused(
                         "The provider does not let a listing be finished; it says that it is too old."
                     ) from error
@@ -148,6 +148,12 @@ class SyncHandler:
                 _log.info("everything is listed again: the cursor has expired", connector=str(connector.id))
             finally:
                 source.close()
+
+    def _place(self, connector: Connector) -> tuple[int, bool, Mapping[str, Any] | None]:
+        """(number of the pass, whether it is over everything, cursor) from which reading goes on."""
+        with self.db.transaction(connector.tenant_id) as session:
+            position = SyncPositionRepository(session).get(connector.tenant_id, connector.id)
+            return position.pass_number, position.is_full, position.cursor
 
     def _open(self, connector: Connector, provider: Provider, held: Held | None) -> Source:
         try:
@@ -191,10 +197,6 @@ class SyncHandler:
             JobRepository(session).fail(claim, reason, retry=False)
             SyncRunRepository(session, actor=_actor(claim)).fail(claim.tenant_id, run_id, reason)
         _log.warning("sync ended badly", run=str(run_id), reason=reason)
-
-
-#: No place at all: what never equals a position.
-_NOWHERE: Final = "nowhere"
 
 
 def _actor(claim: Claim) -> str:

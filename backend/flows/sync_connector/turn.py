@@ -142,10 +142,13 @@ class Turn:
             for place, entry in enumerate(entries):
                 self._ahead = len(entries) - place
                 before = known.get(entry.external_id)
-                if before is None or before.run_id != self._run_id:
-                    self._batch.fresh += 1
                 if not self._is_known(entry, before, entry.external_id in deleted_here):
                     self._read(source, entry)
+                is_dealt_with = (
+                    entry.external_id in self._batch.dealt or entry.external_id in self._batch.seen
+                )
+                if is_dealt_with and (before is None or before.run_id != self._run_id):
+                    self._batch.fresh += 1
                 if self._batch.is_large:
                     self._ahead -= 1
                     self.write()
