@@ -8,6 +8,7 @@ messages, scopes, limits.
 """
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -106,7 +107,7 @@ class Workspace:
         if path.startswith("/files-pri/"):
             return self._download(path)
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-        answers = {
+        answers: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
             "auth.test": lambda _: {**TEAM},
             "auth.revoke": lambda _: {"revoked": True},
             "conversations.list": self._list,

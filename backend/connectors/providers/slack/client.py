@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 import httpx2
@@ -51,19 +52,21 @@ _REJECTED: Final = frozenset(
 _UNAVAILABLE: Final = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "external_channel_migrating"}
 )  # fmt: skip
-_REASONS: Final[Mapping[str, str]] = {
-    "not_in_channel": "The Slack app is not a member of this channel; invite it there.",
-    "channel_not_found": "Slack has no such channel, or hides it from the app.",
-    "is_archived": "The channel is archived.",
-    "not_allowed_token_type": "Slack does not accept this kind of token; a bot token is needed.",
-    "org_login_required": "The workspace is being moved into an organisation; Slack opens it again afterwards.",
-    "ekm_access_denied": "The organisation's administrators have suspended access to this content.",
-    "accesslimited": "The workspace does not let this network in.",
-    "team_access_not_granted": "The app has no access to this workspace.",
-    "no_permission": "The Slack app may not read this.",
-    "enterprise_is_restricted": "The organisation does not let the app read this.",
-    "missing_post_type": "Slack did not understand the request.",
-}
+_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "not_in_channel": "The Slack app is not a member of this channel; invite it there.",
+        "channel_not_found": "Slack has no such channel, or hides it from the app.",
+        "is_archived": "The channel is archived.",
+        "not_allowed_token_type": "Slack does not accept this kind of token; a bot token is needed.",
+        "org_login_required": "The workspace is being moved into an organisation; Slack opens it again afterwards.",
+        "ekm_access_denied": "The organisation's administrators have suspended access to this content.",
+        "accesslimited": "The workspace does not let this network in.",
+        "team_access_not_granted": "The app has no access to this workspace.",
+        "no_permission": "The Slack app may not read this.",
+        "enterprise_is_restricted": "The organisation does not let the app read this.",
+        "missing_post_type": "Slack did not understand the request.",
+    }
+)
 
 
 class SlackRefused(ProviderRefused):

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 Message: TypeAlias = Mapping[str, Any]
@@ -27,18 +27,18 @@ NOISE: Final = frozenset(
 _CONTENT: Final = ("ts", "user", "bot_id", "username", "subtype", "text", "blocks", "attachments")
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What a listed message means for documents."""
 
-    PLAIN = auto()
+    PLAIN = "plain"
     """Part of its day."""
-    THREAD = auto()
+    THREAD = "thread"
     """Begins a thread with replies."""
-    REPLY = auto()
+    REPLY = "reply"
     """A reply that was also sent to the channel; part of its thread."""
-    DELETED = auto()
+    DELETED = "deleted"
     """What is left of a deleted message that has replies."""
-    IGNORED = auto()
+    IGNORED = "ignored"
     """Not part of any document."""
 
 

@@ -9,6 +9,7 @@ https://docs.slack.dev/authentication/installing-with-oauth, …/using-token-rot
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import httpx2
@@ -35,16 +36,18 @@ DEFAULT_SCOPES: Final = (
     "users:read",
 )
 
-_REASONS: Final[Mapping[str, str]] = {
-    "invalid_code": "Slack says the sign-in was used already or took too long; start again.",
-    "code_expired": "Slack says the sign-in took too long; start again.",
-    "code_already_used": "Slack says the sign-in was used already; start again.",
-    "bad_redirect_uri": "Slack does not know this installation's callback address.",
-    "invalid_client_id": "Slack does not accept this installation's client id and secret.",
-    "bad_client_secret": "Slack does not accept this installation's client id and secret.",
-    "invalid_client": "Slack does not accept this installation's client id and secret.",
-    "org_login_required": "The workspace is being moved into an organisation; try again afterwards.",
-}
+_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "invalid_code": "Slack says the sign-in was used already or took too long; start again.",
+        "code_expired": "Slack says the sign-in took too long; start again.",
+        "code_already_used": "Slack says the sign-in was used already; start again.",
+        "bad_redirect_uri": "Slack does not know this installation's callback address.",
+        "invalid_client_id": "Slack does not accept this installation's client id and secret.",
+        "bad_client_secret": "Slack does not accept this installation's client id and secret.",
+        "invalid_client": "Slack does not accept this installation's client id and secret.",
+        "org_login_required": "The workspace is being moved into an organisation; try again afterwards.",
+    }
+)
 _SPENT: Final = frozenset(
     {"invalid_grant", "invalid_refresh_token", "token_expired", "token_revoked", "account_inactive", "invalid_auth"}
 )  # fmt: skip

@@ -26,7 +26,7 @@ from backend.connectors.providers.slack.listing import Wanted
 from backend.connectors.providers.slack.people import People
 from backend.connectors.providers.slack.position import Position, Spot
 from backend.connectors.providers.slack.render import Place
-from backend.connectors.providers.slack.walk import EVER, ChannelWalk
+from backend.connectors.providers.slack.walk import ChannelWalk
 
 #: Refusals that concern one channel; others would be the same for every one.
 _OF_A_CHANNEL: Final = frozenset(
@@ -101,7 +101,7 @@ class SlackSource:
         reaches_files = not self._scopes or "files:read" in self._scopes
         back = int(self._settings.get("history_days") or 0)
         return Wanted(
-            horizon=(now - timedelta(days=back)).date() if back else EVER,
+            horizon=(now - timedelta(days=back)).date() if back else date(1970, 1, 1),
             include_bots=bool(self._settings.get("include_bots")),
             include_files=reaches_files and bool(self._settings.get("include_files", True)),
             mark=mark,

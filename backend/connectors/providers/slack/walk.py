@@ -36,8 +36,6 @@ from backend.connectors.providers.slack.render import Place
 #: What Slack recommends at most. A page of ours is what one request lists.
 MESSAGES_PER_REQUEST: Final = 200
 FILES_PER_REQUEST: Final = 200
-#: The horizon of whoever wants everything.
-EVER: Final = date(1970, 1, 1)
 LOOK_BACK: Final = timedelta(days=7)
 #: Threads whose last reply is younger are read in every pass that lists them: an edited reply shows nowhere else.
 REREAD: Final = timedelta(days=2)
@@ -151,7 +149,7 @@ class ChannelWalk:
         arguments: dict[str, str | int | None] = {
             "channel": spot.channel,
             "limit": MESSAGES_PER_REQUEST,
-            "oldest": midnight(since) if since > EVER else None,
+            "oldest": midnight(since),
         }
         if spot.slack:
             try:
@@ -218,7 +216,7 @@ class ChannelWalk:
                 answer = self._client.call(
                     "files.list",
                     channel=self._spot.channel,
-                    ts_from=since if int(since) > 0 else None,
+                    ts_from=since,
                     ts_to=self._spot.before,
                     count=FILES_PER_REQUEST,
                     page=self._spot.page,
