@@ -115,8 +115,7 @@ class Settings(BaseSettings):
     """Client secret of the app registered at Google."""
 
     google_redirect_uri: str = Field("", alias="GOOGLE_REDIRECT_URI")
-    """Callback for Gmail registered at Google; defaults to PUBLIC_URL/api/integrations/gmail/callback. Google Drive's is
-    always PUBLIC_URL/api/integrations/google_drive/callback."""
+    """Gmail's callback registered at Google; defaults to PUBLIC_URL/api/integrations/gmail/callback."""
 
     slack_client_id: str = Field("", alias="SLACK_CLIENT_ID")
     """Client id of the app registered at Slack; empty means that Slack cannot be connected."""
@@ -149,7 +148,10 @@ class Settings(BaseSettings):
     """Callback registered at Microsoft; defaults to PUBLIC_URL/api/integrations/onedrive/callback."""
 
     microsoft_tenant_id: str = Field("common", alias="MICROSOFT_TENANT_ID", pattern=r"^[A-Za-z0-9.-]{1,100}$")
-    """Directory people sign in to at Microsoft: a directory's id, `common` or `organizations`."""
+    """Directory people sign in to at Microsoft: its id, `common` or `organizations`."""
+
+    microsoft_sharepoint: bool = Field(False, alias="MICROSOFT_SHAREPOINT")
+    """Whether people who connect OneDrive are asked for SharePoint's document libraries as well (Sites.Read.All)."""
 
     provider_addresses: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         (), alias="PROVIDER_ADDRESSES"
@@ -243,8 +245,8 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         pairs = tuple(part.strip().rstrip("/").partition("=") for part in value.split(",") if part.strip())
-        if wrong := [name for name, _, url in pairs if not re.fullmatch(r"https?://[^/?#]+.*", url)]:
-            raise ValueError(f"each of PROVIDER_ADDRESSES is name=https://host, not {wrong[0]}")
+        if not all(re.fullmatch(r"https?://[^/?#]+.*", url) for _, _, url in pairs):
+            raise ValueError("PROVIDER_ADDRESSES: not of the form name=https://host, comma separated")
         return tuple((name, url) for name, _, url in pairs)
 
     @field_validator("rate_limits", mode="before")

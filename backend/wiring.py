@@ -193,6 +193,7 @@ def oauth_apps(settings: Settings) -> dict[str, OAuthApp]:
                 authorize_base=addresses.get(name),
                 api_base=addresses.get(name),
                 directory=settings.microsoft_tenant_id,
+                with_sites=settings.microsoft_sharepoint,
             )
             for name, client_id, client_secret in (
                 ("google", settings.google_client_id, settings.google_client_secret),

@@ -11,6 +11,7 @@ import structlog
 from backend import __version__
 from backend.components.repository import ComponentRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
@@ -105,7 +106,7 @@ def work(settings: Settings) -> None:
     worker = Worker(
         services.db,
         services.listener,
-        {JOB_KIND: handler},
+        {JOB_KIND: handler, BEGIN_KIND: BeginSyncHandler(services.db)},
         name=instance,
         version=__version__,
         threads=settings.worker_threads,

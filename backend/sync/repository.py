@@ -1,33 +1,24 @@
 """Start, advance, finish, fail, cancel, latest; failures of single items; purge."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, null, select, text, update
+from sqlalchemy import func, literal, null, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
 from backend.db.transaction import hint
 from backend.errors import NotFound
-from backend.sync.models import SyncError, SyncRun, SyncTransition
+from backend.sync.failures.repository import Failure, SyncErrorRepository
+from backend.sync.models import SyncRun, SyncTransition
 
 
 class SyncRunNotFound(NotFound):
     """There is no such sync."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One item a run could not take."""
-
-    external_id: str
-    url: str | None
-    stage: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +126,7 @@ class SyncRunRepository:
 
     def advance(self, tenant_id: UUID, run_id: UUID, page: PageResult) -> SyncRun | None:
         """Adds counts and failures; None when the run is finished already."""
-        recorded = self._record(tenant_id, run_id, page.failures)
+        recorded = SyncErrorRepository(self._session).record(tenant_id, run_id, page.failures)
         dealt = page.stored + page.unchanged + recorded
         processed = SyncRun.processed_count + dealt - page.mended
         return self._change(
@@ -151,20 +142,6 @@ class SyncRunRepository:
             failed_count=SyncRun.failed_count + recorded - page.mended,
             deleted_count=SyncRun.deleted_count + page.deleted,
             chunk_count=SyncRun.chunk_count + page.chunks,
-        )
-
-    def forget_failures(self, tenant_id: UUID, run_id: UUID, external_ids: Collection[str]) -> int:
-        """Takes back failures of items that could be taken after all; how many there were."""
-        return len(
-            self._session.scalars(
-                delete(SyncError)
-                .where(
-                    SyncError.tenant_id == tenant_id,
-                    SyncError.run_id == run_id,
-                    SyncError.external_id == func.any(list(external_ids)),
-                )
-                .returning(SyncError.external_id)
-            ).all()
         )
 
     def wait(self, tenant_id: UUID, run_id: UUID, *, until: datetime, note: str) -> None:
@@ -247,15 +224,6 @@ class SyncRunRepository:
             .order_by(SyncTransition.seq)
         ).all()
 
-    def list_failures(self, tenant_id: UUID, run_id: UUID, *, limit: int = 200) -> Sequence[SyncError]:
-        """The items the run could not take, at most `limit`, by id."""
-        return self._session.scalars(
-            select(SyncError)
-            .where(SyncError.tenant_id == tenant_id, SyncError.run_id == run_id)
-            .order_by(SyncError.external_id)
-            .limit(limit)
-        ).all()
-
     def purge_finished(self, *, older_than: timedelta, limit: int = 1000) -> int:
         """Deletes runs that ended more than `older_than` ago, at most `limit` (operator transaction).
 
@@ -276,29 +244,6 @@ class SyncRunRepository:
             {"older_than": older_than, "limit": limit},
         ).all()
         return len(deleted)
-
-    def _record(self, tenant_id: UUID, run_id: UUID, failures: Iterable[Failure]) -> int:
-        """Writes failures; a page done again after a crash does not count the same item twice."""
-        rows = {
-            f.external_id: {
-                "tenant_id": tenant_id,
-                "run_id": run_id,
-                "external_id": f.external_id,
-                "url": f.url,
-                "stage": f.stage,
-                "reason": f.reason,
-            }
-            for f in failures
-        }
-        if not rows:
-            return 0
-        written = self._session.scalars(
-            insert(SyncError)
-            .values(list(rows.values()))
-            .on_conflict_do_nothing(constraint="pk_sync_errors")
-            .returning(SyncError.external_id)
-        ).all()
-        return len(written)
 
     def _end(self, tenant_id: UUID, run_id: UUID, state: str, error: str) -> None:
         self._change(

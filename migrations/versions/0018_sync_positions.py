@@ -194,7 +194,10 @@ GRANT SELECT ON ops.sync_runs TO secondbrain_readonly
 #: The operator counts, and reads no item's name, address or place.
 RIGHTS = (
     ("sync_transitions", "SELECT"),
-    ("sync_positions", "SELECT (tenant_id, connector_id, pass_number, is_full, is_whole, full_at, updated_at)"),
+    (
+        "sync_positions",
+        "SELECT (tenant_id, connector_id, pass_number, is_full, is_whole, full_at, updated_at)",
+    ),
     ("sync_items", "SELECT (tenant_id, connector_id, state, missed_count, retry_at)"),
 )
 

@@ -1,7 +1,8 @@
 """The services that can be synced, one folder each.
 
 `contract.py` says what a source must be able to do, `provider.py` what the product knows of a provider; nothing
-outside a provider's folder knows more than that. `conversation.py` is how most of them talk to their API.
+outside a provider's folder knows more than that. `conversation.py` is how most of them talk to their API,
+`code_grant.py` how their accounts are connected, `file_types.py` which files of a file store are documents.
 
 A provider is added in three steps:
 

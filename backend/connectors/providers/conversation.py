@@ -90,6 +90,13 @@ class Conversation:
         """
         return self.request_json("GET", path, params=params)[1]
 
+    def get_object(self, path: str, params: Mapping[str, str | int] | None = None) -> Mapping[str, Any]:
+        """The JSON object at `path`, one with an `id`. Raises the same, and ProviderUnavailable for anything else."""
+        found = self.get_json(path, params)
+        if not isinstance(found, dict) or not found.get("id"):
+            raise ProviderUnavailable
+        return found
+
     def post_json(self, path: str, body: object) -> Any:
         """The JSON that answers a POST of `body` as JSON. For calls that may be repeated only. Raises the same."""
         return self.request_json("POST", path, content=body)[1]
@@ -100,7 +107,7 @@ class Conversation:
 
     def get_bytes(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """A file. Raises ItemUnreadable above `max_bytes`, and what `request` raises."""
-        return self.request("GET", path, max_bytes=max_bytes, too_large=_file_too_large)[1]
+        return self.request("GET", path, max_bytes=max_bytes, too_large=too_large)[1]
 
     def request(
         self,
@@ -195,6 +202,9 @@ class Conversation:
 def refusal_of(response: httpx2.Response, _body: bytes) -> Exception:
     """What most providers mean by an answer that is no success."""
     match response.status_code:
+        case HTTPStatus.UNAUTHORIZED if response.history:
+            # From where a redirect led to, which was never shown the token: an address that has expired.
+            return TryAgain("status 401 after a redirect")
         case HTTPStatus.UNAUTHORIZED:
             return CredentialsRejected()
         case HTTPStatus.TOO_MANY_REQUESTS:
@@ -234,8 +244,14 @@ def within_reason(moment: datetime) -> datetime:
     return min(max(moment, now + timedelta(seconds=1)), now + LONGEST_PAUSE)
 
 
-def _file_too_large() -> Exception:
-    return ItemUnreadable(f"The file is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB.")
+def too_large(byte_size: int | None = None) -> ItemUnreadable:
+    """A file above `MAX_FILE_BYTES`, with its size when a listing told."""
+    limit = f"{MAX_FILE_BYTES // 1024 // 1024} MiB"
+    if byte_size is None:
+        return ItemUnreadable(f"The file is larger than {limit}.")
+    return ItemUnreadable(
+        f"The file has {byte_size / 1024 / 1024:.0f} MiB; files above {limit} are not read."
+    )
 
 
 def _read(response: httpx2.Response, max_bytes: int, too_large: Callable[[], Exception]) -> bytes:

@@ -35,6 +35,8 @@ class OAuthApp:
     """The same for its API."""
     directory: str = "common"
     """Microsoft's directory (tenant) that people sign in to."""
+    with_sites: bool = False
+    """Whether people are asked for SharePoint as well as for their OneDrive."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from backend.db.transaction import Database, Session
 from backend.errors import Invalid, StateError
 from backend.keyring import Keyring, SealBroken, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
-from backend.sync.ledger.repository import SyncPositionRepository
+from backend.sync.positions.repository import SyncPositionRepository
 
 _TICKET = "oauth-begin"
 _STATE = "oauth-state"

@@ -21,8 +21,8 @@ from backend.errors import Forbidden, NotFound, StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
 from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
 from backend.flows.sync_connector.flow import cancel_sync
-from backend.sync.ledger.repository import SyncPositionRepository
 from backend.sync.models import SyncRun
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import TenantRepository
 from backend.web import Answer, answer, cookie_principal, principal, public, services

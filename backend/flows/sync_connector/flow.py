@@ -9,8 +9,8 @@ from backend.db.transaction import Session
 from backend.errors import NotFound
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring
-from backend.sync.ledger.repository import SyncPositionRepository
 from backend.sync.models import SyncRun
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 
 JOB_KIND = "sync"

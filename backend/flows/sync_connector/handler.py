@@ -27,8 +27,9 @@ from backend.flows.sync_connector.credentials import CredentialKeeper, Held
 from backend.flows.sync_connector.turn import Turn, TurnOver
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
-from backend.sync.ledger.repository import SyncItemRepository, SyncPositionRepository
+from backend.sync.items.repository import SyncItemRepository
 from backend.sync.models import SyncPosition
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 
 _log = structlog.get_logger(__name__)

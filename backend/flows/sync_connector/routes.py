@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
+from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Progress, error_of, follow, progress_of
@@ -130,7 +131,7 @@ def failures(path: SourcePath) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-        rows = SyncRunRepository(session).list_failures(who.tenant_id, run.id) if run else ()
+        rows = SyncErrorRepository(session).list_of(who.tenant_id, run.id) if run else ()
     views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
     return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
 

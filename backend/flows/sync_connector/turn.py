@@ -1,18 +1,15 @@
 """One worker's turn at a run: what it deals with, and writes down in short transactions that hold the job's lease.
 
-A page is dealt with in batches. Each batch is one transaction with everything it means: documents with their chunks
-and vectors, what they say, what was seen, counts, failures; the last batch of a page moves the position as well.
-So a turn that ends anywhere, by whatever, leaves nothing half done and nothing to do twice: what was stored is
-known, and is not read again.
+A page is dealt with in batches, and the last batch of a page moves the position. So a turn that ends anywhere, by
+whatever, leaves nothing half done and nothing to do twice: what was stored is known, and is not read again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
-import structlog
 from prometheus_client import Counter
 
 from backend.configs.follower import ConfigFollower
@@ -26,28 +23,21 @@ from backend.connectors.providers.contract import (
     ProviderUnavailable,
     Source,
 )
-from backend.db.transaction import Database, Session
-from backend.documents.repository import DocumentRepository, NewDocument
+from backend.db.transaction import Database
+from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
-from backend.errors import StateError, Unavailable
-from backend.flows.ingest_document.flow import fingerprint, prepare
-from backend.flows.ingest_document.store import remove_all, store_all
+from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
+from backend.flows.sync_connector.batch import Batch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
-from backend.sync.ledger.repository import Dealt, Known, SyncItemRepository, SyncPositionRepository
-from backend.sync.repository import Failure, PageResult, SyncRunRepository
-
-_log = structlog.get_logger(__name__)
+from backend.sync.items.repository import Known, SyncItemRepository
+from backend.sync.repository import SyncRunRepository
 
 ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
 
 #: A run is written to at most so often; what changes in between is written together, the last always.
 _SECONDS_BETWEEN_WRITES: Final = 0.1
 _SECONDS_BETWEEN_NOTES: Final = 0.25
-#: A batch is written when it has so many documents or bytes of text, or is so old.
-_BATCH_DOCUMENTS: Final = 20
-_BATCH_BYTES: Final = 4 * 1024 * 1024
-_BATCH_SECONDS: Final = 2.0
 #: Items in a row that the provider does not hand over: then it is not the items, it is the provider.
 _UNAVAILABLE_IN_A_ROW: Final = 3
 #: After so long, a turn makes room for other tenants that wait.
@@ -57,34 +47,6 @@ _SWEEP: Final = 200
 
 class TurnOver(Exception):
     """The job has been let go of: cancelled, given back, or left to others for a while."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    documents: dict[str, NewDocument] = field(default_factory=dict)
-    dealt: dict[str, Dealt] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    failures: list[Failure] = field(default_factory=list)
-    unchanged: int = 0
-    byte_size: int = 0
-    #: How much of it the run had not dealt with before; without any, a job that fails again has not progressed.
-    fresh: int = 0
-    cursor: Mapping[str, Any] | None = None
-    is_whole: bool = True
-    began_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_large(self) -> bool:
-        return (
-            len(self.documents) >= _BATCH_DOCUMENTS
-            or self.byte_size >= _BATCH_BYTES
-            or time.monotonic() - self.began_at >= _BATCH_SECONDS
-        )
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.dealt or self.seen or self.gone or self.failures or self.cursor is not None)
 
 
 class Turn:
@@ -114,7 +76,7 @@ class Turn:
         self._should_stop = should_stop
         self._pass_number = 0
         self._is_full = False
-        self._batch = _Batch()
+        self._batch = Batch()
         self._unavailable: list[Entry] = []
         self._ahead = 0
         self._total: int | None = None
@@ -137,7 +99,7 @@ class Turn:
         entries = list({entry.external_id: entry for entry in page.entries}.values())
         known, deleted_here = self._look_up(entries)
         self._batch.gone |= set(page.gone) - {entry.external_id for entry in entries}
-        self._batch.failures += [Failure(f.external_id, f.url, f.stage, f.reason) for f in page.failures]
+        self._batch.miss(page.failures)
         try:
             for place, entry in enumerate(entries):
                 self._ahead = len(entries) - place
@@ -159,7 +121,6 @@ class Turn:
             raise
         self._ahead = 0
         self._batch.cursor = page.cursor
-        self._batch.is_whole = self._batch.is_whole and not page.failures
         if self._batch.documents or time.monotonic() - self._wrote_at >= _SECONDS_BETWEEN_WRITES:
             self.write()
 
@@ -201,63 +162,35 @@ class Turn:
         Ends the turn when somebody cancelled the run, this process is to stop, or other tenants have waited enough.
         """
         if not self._batch.is_empty:
-            self._write(self._batch)
-            self._batch = _Batch()
-            self._wrote_at = time.monotonic()
+            self._write()
         self._make_room()
 
-    def _write(self, batch: _Batch) -> None:
-        tenant_id, connector_id = self._tenant_id, self._connector.id
-        with self._db.transaction(tenant_id) as session:
+    def _write(self) -> None:
+        batch, self._batch = self._batch, Batch()
+        with self._db.transaction(self._tenant_id) as session:
             jobs, runs = JobRepository(session), SyncRunRepository(session, actor=self._actor)
-            items = SyncItemRepository(session)
-            progressed = batch.cursor is not None or batch.fresh > 0
-            goes_on = jobs.hold(self._claim, progressed=progressed)
-            stored = store_all(session, tenant_id, connector_id, batch.documents.values())
-            removed = remove_all(session, tenant_id, connector_id, batch.gone)
-            if batch.gone:
-                items.forget(tenant_id, connector_id, batch.gone)
-            result = self._count(session, batch, stored, removed)
-            if batch.cursor is not None:
-                SyncPositionRepository(session).move(
-                    tenant_id, connector_id, batch.cursor, is_whole=batch.is_whole
-                )
-            runs.advance(tenant_id, self._run_id, result)
+            goes_on = jobs.hold(self._claim, progressed=batch.has_progressed)
+            result = batch.store(
+                session, self._tenant_id, self._connector.id, self._run_id, pass_number=self._pass_number
+            )
+            runs.advance(
+                self._tenant_id,
+                self._run_id,
+                replace(result, total=self._total, note=self._note, ahead=self._ahead),
+            )
             if not goes_on:
-                runs.cancel(tenant_id, self._run_id)
+                runs.cancel(self._tenant_id, self._run_id)
                 jobs.end_cancelled(self._claim)
+        self._wrote_at = time.monotonic()
         for outcome, count in (
             ("stored", result.stored),
             ("unchanged", result.unchanged),
             ("failed", len(result.failures)),
-            ("deleted", removed),
+            ("deleted", result.deleted),
         ):
             ITEMS.labels(self._connector.type, outcome).inc(count)
         if not goes_on:
             raise TurnOver
-
-    def _count(self, session: Session, batch: _Batch, stored: frozenset[str], removed: int) -> PageResult:
-        """Writes down what was dealt with; what of it counts for the run, each item once."""
-        items = SyncItemRepository(session)
-        ids = (self._tenant_id, self._connector.id, self._run_id, self._pass_number)
-        recorded = items.record(*ids, list(batch.dealt.values()))
-        still = items.touch(*ids, batch.seen)
-        counted = recorded.new | recorded.failed_before
-        well = {d.external_id for d in batch.dealt.values() if not d.is_failed}
-        mended = recorded.failed_before & well
-        if mended:
-            SyncRunRepository(session).forget_failures(self._tenant_id, self._run_id, mended)
-        return PageResult(
-            stored=len(stored & counted),
-            unchanged=len((well - stored) & counted) + still,
-            deleted=removed,
-            chunks=sum(len(d.chunks) for d in batch.documents.values()),
-            total=self._total,
-            note=self._note,
-            failures=batch.failures,
-            mended=len(mended),
-            ahead=self._ahead,
-        )
 
     def _look_up(self, entries: Iterable[Entry]) -> tuple[dict[str, Known], frozenset[str]]:
         ids = [entry.external_id for entry in entries]
@@ -270,7 +203,7 @@ class Turn:
     def _is_known(self, entry: Entry, before: Known | None, is_deleted_here: bool) -> bool:
         """Whether there is nothing to do about the entry, and if so, writes that down."""
         if is_deleted_here:
-            self._deal(Dealt(entry.external_id, entry.revision))
+            self._batch.settle(entry)
             return True
         if before is None or entry.revision is None or before.revision != entry.revision:
             return False
@@ -290,7 +223,7 @@ class Turn:
                 raise
             return
         except ItemUnreadable as error:
-            self._fail(entry, "fetch", error.message)
+            self._batch.fail(entry, "fetch", error.message)
             return
         except ProviderUnavailable:
             self._unavailable.append(entry)
@@ -307,48 +240,20 @@ class Turn:
                 )
             )
         if is_unchanged:
-            self._deal(Dealt(entry.external_id, entry.revision))
+            self._batch.settle(entry)
             return
-        try:
-            document = prepare(
-                item,
-                source_type=self._source_type,
-                embedder=self._embedder,
-                config=self._configs.current(self._tenant_id, ParserConfig),
-            )
-        except Unavailable:
-            raise
-        except StateError as error:
-            self._fail(entry, "parse", error.message)
-        except Exception as error:  # noqa: BLE001 - one item that breaks a parser must not stop all others
-            _log.exception("item failed", item=entry.external_id)
-            self._fail(entry, "parse", f"Internal error ({type(error).__name__}).")
-        else:
-            self._batch.documents[entry.external_id] = document
-            self._batch.byte_size += len(document.content)
-            self._deal(Dealt(entry.external_id, entry.revision))
-
-    def _deal(self, dealt: Dealt) -> None:
-        self._batch.dealt[dealt.external_id] = dealt
-
-    def _fail(self, entry: Entry, stage: str, reason: str) -> None:
-        self._batch.failures.append(Failure(entry.external_id, entry.url, stage, reason))
-        self._deal(
-            Dealt(
-                entry.external_id,
-                entry.revision,
-                is_failed=True,
-                title=entry.title[:500].replace("\x00", ""),
-                url=entry.url,
-                locator=entry.locator,
-                stage=stage,
-                reason=reason,
-            )
-        )
+        config = self._configs.current(self._tenant_id, ParserConfig)
+        document = try_to_prepare(item, source_type=self._source_type, embedder=self._embedder, config=config)
+        if isinstance(document, str):
+            self._batch.fail(entry, "parse", document)
+            return
+        self._batch.documents[entry.external_id] = document
+        self._batch.characters += len(document.content)
+        self._batch.settle(entry)
 
     def _record_unavailable(self) -> None:
         for entry in self._unavailable:
-            self._fail(entry, "fetch", "The provider did not hand it over; it is tried again.")
+            self._batch.fail(entry, "fetch", "The provider did not hand it over; it is tried again.")
         self._unavailable.clear()
 
     def _say(self, title: str) -> None:

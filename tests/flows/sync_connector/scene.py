@@ -33,8 +33,9 @@ from backend.jobs.claim import Claim
 from backend.jobs.models import Job
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.keyring import Keyring
-from backend.sync.ledger.repository import SyncPositionRepository
+from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncError, SyncPosition, SyncRun
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 from tests.conftest import Account, TestDatabase
 
@@ -243,7 +244,7 @@ class Scene:
 
     def failures(self, run: SyncRun) -> list[SyncError]:
         with self.db.transaction(self.tenant_id) as session:
-            return list(SyncRunRepository(session).list_failures(self.tenant_id, run.id))
+            return list(SyncErrorRepository(session).list_of(self.tenant_id, run.id))
 
     def job_of(self, run: SyncRun) -> Job:
         with self.db.transaction(self.tenant_id) as session:

@@ -23,7 +23,7 @@ from backend.flows.sync_connector.flow import JOB_KIND, cancel_sync, start_sync
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.sync.repository import SyncRunRepository
-from tests.flows.sync_connector.scene import CountingEmbedder, Scene, item
+from tests.flows.sync_connector.scene import CountingEmbedder, Scene, Step, failure, item
 
 
 def test_run_reads_each_item_as_configured_then(scene: Scene) -> None:
@@ -169,7 +169,8 @@ def test_interrupted_run_is_gone_on_with_by_the_next(scene: Scene) -> None:
 def test_tries_are_counted_anew_after_progress(scene: Scene) -> None:
     run = scene.start()
     for place in range(14):
-        scene.source.steps[:] = [*[[item(n)] for n in range(place + 1)], ProviderUnavailable()]
+        pages: list[Step] = [[item(n)] for n in range(place + 1)]
+        scene.source.steps[:] = [*pages, ProviderUnavailable()]
         scene.work()
     scene.source.steps[-1] = []
     scene.work()
@@ -354,8 +355,6 @@ def test_run_is_written_to_ten_times_a_second_at_most(scene: Scene) -> None:
 
 
 def test_source_that_lists_badly_is_recorded(scene: Scene) -> None:
-    from tests.flows.sync_connector.scene import failure
-
     run = scene.sync(Page({"next": 1}, (scene.source.entry(item(1)),), failures=(failure("gone"),), total=2))
     assert (run.state, run.failed_count, run.processed_count) == ("completed_with_errors", 1, 2)
     (recorded,) = scene.failures(run)

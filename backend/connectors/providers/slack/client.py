@@ -31,6 +31,7 @@ from backend.connectors.providers.conversation import (
     TryAgain,
     refusal_of,
     resume_at,
+    too_large,
 )
 
 #: Where Slack itself keeps files. The token goes there and to the API's own origin, nowhere else.
@@ -107,9 +108,8 @@ class SlackClient:
         Raises CredentialsRejected, RateLimited, ProviderUnavailable, or SlackRefused with Slack's code.
         """
         form = {name: str(value) for name, value in arguments.items() if value is not None}
-        response, body = self._api.request("POST", f"/api/{method}", form=form)
+        response, answer = self._api.request_json("POST", f"/api/{method}", form=form)
         self._note(response)
-        answer = self._api.parsed(body)
         if not isinstance(answer, dict):
             raise ProviderUnavailable
         if answer.get("ok") is not True:
@@ -124,7 +124,7 @@ class SlackClient:
             # A redirect of a file leads to a sign-in page at best: it is not followed, with the token or without.
             http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
             self._files = Conversation(self.base, headers=self._headers, refusal=_file_refusal, http=http)
-        response, body = self._files.request("GET", url, max_bytes=MAX_FILE_BYTES, too_large=_too_large)
+        response, body = self._files.request("GET", url, max_bytes=MAX_FILE_BYTES, too_large=too_large)
         served = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         # Without `files:read` Slack shows its sign-in page, with status 200.
         if served != mime_type and served in ("text/html", "application/json"):
@@ -181,10 +181,6 @@ def _file_refusal(response: httpx2.Response, body: bytes) -> Exception:
     if isinstance(refusal, ProviderRefused) or response.status_code == HTTPStatus.FORBIDDEN:
         return ItemUnreadable(f"Slack does not hand this file over (status {response.status_code}).")
     return refusal
-
-
-def _too_large() -> Exception:
-    return ItemUnreadable(f"The file is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB.")
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from backend.connectors.providers.contract import (
@@ -15,7 +14,8 @@ from backend.connectors.providers.contract import (
     RateLimited,
     SourceItem,
 )
-from backend.connectors.providers.conversation import MAX_FILE_BYTES
+from backend.connectors.providers.conversation import MAX_FILE_BYTES, too_large
+from backend.connectors.providers.file_types import extension
 from backend.connectors.providers.slack import render
 from backend.connectors.providers.slack.channels import next_cursor
 from backend.connectors.providers.slack.client import LIMITED, SlackClient, SlackRefused
@@ -78,8 +78,8 @@ class Documents:
             raise ItemGone
         if raw.get("mode") == "hidden_by_limit":
             raise ItemUnreadable("Slack hides this file: it is older than the workspace's plan keeps.")
-        if int(raw.get("size") or 0) > MAX_FILE_BYTES:
-            raise ItemUnreadable(f"The file is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB.")
+        if (byte_size := int(raw.get("size") or 0)) > MAX_FILE_BYTES:
+            raise too_large(byte_size)
         mime_type = str(raw.get("mimetype") or "application/octet-stream")
         body = self._client.download(
             str(raw.get("url_private_download") or raw.get("url_private") or ""), mime_type
@@ -101,7 +101,7 @@ class Documents:
             metadata={
                 **_where(place),
                 "participants": [author.name] if author else [],
-                "file_type": PurePosixPath(name).suffix.lower().lstrip(".") or str(raw.get("filetype") or ""),
+                "file_type": extension(name) or str(raw.get("filetype") or ""),
             },
         )
 

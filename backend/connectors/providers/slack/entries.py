@@ -2,20 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from backend.connectors.providers.contract import Entry, ItemFailure, ProviderRefused
+from backend.connectors.providers.file_types import document_type
 from backend.connectors.providers.slack.days import Day
 from backend.connectors.providers.slack.messages import Message, files_of, thread_revision
 from backend.connectors.providers.slack.render import Place, day_title, thread_title
 from backend.connectors.providers.slack.text import Ids, message_text
-
-#: Kinds of files that say nothing in words. Canvases and posts are not files of their own format either.
-_WORDLESS: Final = (
-    "image/", "video/", "audio/", "font/", "application/vnd.slack-docs", "application/zip", "application/gzip",
-    "application/x-tar", "application/x-7z", "application/x-rar", "application/x-msdownload",
-    "application/x-executable", "application/java-archive", "application/octet-stream",
-)  # fmt: skip
 
 
 def thread_id(channel_id: str, ts: str) -> str:
@@ -75,10 +69,12 @@ def file(place: Place, raw: Mapping[str, Any]) -> Entry:
 
 
 def is_worth_reading(raw: Mapping[str, Any]) -> bool:
-    """Whether a file is kept at Slack and says something in words."""
+    """Whether a file is kept at Slack, and is a document by its name, or text such as a snippet of code."""
     if not raw.get("id") or raw.get("mode") in ("tombstone", "external") or raw.get("is_external"):
         return False
-    return not str(raw.get("mimetype") or "").startswith(_WORDLESS)
+    return document_type(str(raw.get("name") or "")) is not None or str(raw.get("mimetype") or "").startswith(
+        "text/"
+    )
 
 
 def deleted_files(message: Message) -> Iterator[Mapping[str, Any]]:

@@ -1,17 +1,15 @@
-"""Positions: read, move, begin anew, end a pass. Items: what is known, record, due ones, missed ones, forget."""
+"""What is known, record, touch, what is due, what was missed, forget."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import delete, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from backend.sync.models import SyncItem, SyncPosition
+from backend.sync.models import SyncItem
 
 #: Passes over everything, in a row, that must miss an item before it counts as deleted at the source: a listing
 #: that skips one for a moment (eventual consistency, a page shifted by an insert) deletes nothing.
@@ -99,88 +97,6 @@ class Recorded:
 
     new: frozenset[str]
     failed_before: frozenset[str]
-
-
-class SyncPositionRepository:
-    """Where reading goes on, of one tenant's connectors, within the caller's transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def get(self, tenant_id: UUID, connector_id: UUID) -> SyncPosition:
-        """The connector's position; the beginning of a pass over everything if it has none yet."""
-        self._session.execute(
-            insert(SyncPosition)
-            .values(tenant_id=tenant_id, connector_id=connector_id)
-            .on_conflict_do_nothing()
-        )
-        return self._session.scalars(
-            select(SyncPosition).where(
-                SyncPosition.tenant_id == tenant_id, SyncPosition.connector_id == connector_id
-            ),
-            execution_options={"populate_existing": True},
-        ).one()
-
-    def is_full_due(self, tenant_id: UUID, connector_id: UUID, *, every: timedelta) -> bool:
-        """Whether only changes are being read, and everything was last listed longer than `every` ago."""
-        return bool(
-            self._session.scalar(
-                select(SyncPosition.full_at < func.now() - every).where(
-                    SyncPosition.tenant_id == tenant_id,
-                    SyncPosition.connector_id == connector_id,
-                    SyncPosition.is_full.is_(False),
-                )
-            )
-        )
-
-    def move(self, tenant_id: UUID, connector_id: UUID, cursor: Mapping[str, Any], *, is_whole: bool) -> None:
-        """Goes on after a page whose items have all been dealt with."""
-        self._change(tenant_id, connector_id, cursor=dict(cursor), is_whole=SyncPosition.is_whole & is_whole)
-
-    def begin_anew(self, tenant_id: UUID, connector_id: UUID) -> None:
-        """The next page is the first of a pass over everything. What is unchanged is not read again."""
-        self.get(tenant_id, connector_id)
-        self._change(
-            tenant_id,
-            connector_id,
-            cursor=None,
-            is_full=True,
-            is_whole=True,
-            pass_number=SyncPosition.pass_number + 1,
-        )
-
-    def end_pass(self, tenant_id: UUID, connector_id: UUID) -> int:
-        """The pass under way is over; from here on only changes are read. How many items it has missed.
-
-        A pass over everything that listed all it set out to list counts a miss for what it did not show.
-        """
-        position = self.get(tenant_id, connector_id)
-        if not position.is_full:
-            return 0
-        missed = 0
-        if position.is_whole:
-            missed = len(
-                self._session.scalars(
-                    update(SyncItem)
-                    .where(
-                        SyncItem.tenant_id == tenant_id,
-                        SyncItem.connector_id == connector_id,
-                        SyncItem.pass_number < position.pass_number,
-                    )
-                    .values(missed_count=SyncItem.missed_count + 1)
-                    .returning(SyncItem.missed_count)
-                ).all()
-            )
-        self._change(tenant_id, connector_id, is_full=False, full_at=func.now())
-        return missed
-
-    def _change(self, tenant_id: UUID, connector_id: UUID, **values: Any) -> None:
-        self._session.execute(
-            update(SyncPosition)
-            .where(SyncPosition.tenant_id == tenant_id, SyncPosition.connector_id == connector_id)
-            .values(updated_at=func.now(), **values)
-            .execution_options(synchronize_session=False)
-        )
 
 
 class SyncItemRepository:
