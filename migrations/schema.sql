@@ -1999,6 +1999,7 @@ CREATE TABLE public.sync_positions (
     pass_number bigint DEFAULT '1'::bigint NOT NULL,
     is_full boolean DEFAULT true NOT NULL,
     is_whole boolean DEFAULT true NOT NULL,
+    unlisted text[] DEFAULT '{}'::text[] NOT NULL,
     full_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
@@ -2033,7 +2034,11 @@ COMMENT ON COLUMN public.sync_positions.is_full IS 'Whether a pass over everythi
 
 -- Name: COLUMN sync_positions.is_whole; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass; else it proves no deletion';
+COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass';
+
+-- Name: COLUMN sync_positions.unlisted; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.unlisted IS 'Beginnings of the external ids that what could not be listed in that pass may hide';
 
 -- Name: COLUMN sync_positions.full_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
