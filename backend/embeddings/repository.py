@@ -8,10 +8,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from backend.db.engine import BINARY_RESULT
 from backend.db.reals import Reals
+from backend.db.transaction import Unit
 
 #: Bytes a row takes besides its vector: header, key, index entries; about.
 ROW_BYTES: Final = 250
@@ -83,9 +83,12 @@ _PURGE = text(
 
 
 class EmbeddingCacheRepository:
-    """Vectors by (tenant, model, SHA-256 of a text), within the caller's transaction; a miss is absence."""
+    """Vectors by (tenant, model, SHA-256 of a text), within the caller's unit of work; a miss is absence.
 
-    def __init__(self, session: Session) -> None:
+    Each method is one statement, so it can be a transaction by itself.
+    """
+
+    def __init__(self, session: Unit) -> None:
         self._session = session
 
     def get_many(
@@ -109,7 +112,7 @@ class EmbeddingCacheRepository:
 
         A claim ends with `put_many`, `release`, or after `lease`: whoever died is not waited for much longer.
         """
-        claimed = self._session.scalars(
+        claimed = self._session.execute(
             _CLAIM,
             {
                 "tenant_id": tenant_id,
@@ -119,7 +122,7 @@ class EmbeddingCacheRepository:
                 "lease": lease,
             },
         )
-        return frozenset(bytes(key) for key in claimed)
+        return frozenset(bytes(key) for (key,) in claimed.all())
 
     def put_many(
         self,
