@@ -13,10 +13,11 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
-from backend.components.repository import ComponentRepository, Head
+from backend.components.repository import ComponentLoads, ComponentRepository, Head
 from backend.db.listen import Listener
 from backend.db.notify import Channel
 from backend.db.transaction import Database
@@ -50,7 +51,8 @@ class ComponentCache:
 
     def __init__(self, db: Database, listener: Listener, *, capacity: int) -> None:
         self._db = db
-        self._contents: ByteLRU[tuple[UUID, str, int], Value] = ByteLRU(capacity, 3600)
+        #: The version and what it holds; a newer one takes its place.
+        self._contents: ByteLRU[tuple[UUID, str], tuple[int, Value]] = ByteLRU(capacity, 3600)
         # A hint empties it; were the hint lost, a version would be noticed when its time is over.
         self._heads: ByteLRU[tuple[UUID, str], Head] = ByteLRU(10_000, Listener.POLL_HEALTHY_SECONDS)
         self._subscription = listener.subscribe(Channel.TENANT_COMPONENTS)
@@ -93,24 +95,25 @@ class ComponentCache:
     def _current(self, tenant_id: UUID, name: str) -> tuple[Head | None, Value | None]:
         if self._subscription.wait(0):
             self._heads.clear()
-        head = self._heads.get((tenant_id, name))
-        if head is not None and (value := self._contents.get((tenant_id, name, head.version))) is not None:
+        key = (tenant_id, name)
+        head = self._heads.get(key)
+        held = self._contents.get(key)
+        if head is not None and held is not None and held[0] == head.version:
             _READS.labels("memory").inc()
-            return head, value
-        with self._db.transaction(tenant_id) as session:
-            repository = ComponentRepository(session)
-            head = repository.find_head(tenant_id, name)
-            if head is None:
-                return None, None
-            value = self._contents.get((tenant_id, name, head.version))
-            loaded = repository.load(tenant_id, name) if value is None else None
-        if loaded is not None:
-            version, content = loaded
-            head = Head(version, head.is_stale)
-            value = self._remember(tenant_id, name, version, content)
+            return head, held[1]
+        with self._db.statement(tenant_id) as unit:
+            loaded = ComponentLoads(unit).load(tenant_id, name, known=held[0] if held else 0)
+        if loaded is None:
+            return None, None
+        head, content = loaded
+        if content is not None:
+            value = self._remember(tenant_id, name, head.version, content)
             _READS.labels("database").inc()
+        else:
+            assert held is not None  # noqa: S101 - it was the known version
+            value = held[1]
         if not head.is_stale:
-            self._heads.put((tenant_id, name), head, 1)
+            self._heads.put(key, head, 1)
         return head, value
 
     def _build(
@@ -140,8 +143,8 @@ class ComponentCache:
 
     def _remember(self, tenant_id: UUID, name: str, version: int, content: bytes) -> Value:
         plain = zlib.decompress(content)
-        value: Value = json.loads(plain)
-        self._contents.put((tenant_id, name, version), value, _DECODED * len(plain))
+        value: Value = msgspec.json.decode(plain)
+        self._contents.put((tenant_id, name), (version, value), _DECODED * len(plain))
         return value
 
 

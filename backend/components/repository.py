@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.components.models import ComponentContent, TenantComponent
 from backend.db.engine import BINARY_RESULT
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 
 _MINE: Final = """
     SELECT c.id, c.text, c.search FROM chunks AS c
@@ -47,6 +47,13 @@ _BRACKETS = text(
     GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :count
     """  # noqa: S608
 )
+_LOAD: Final = text(
+    """
+    SELECT t.version, t.refresh_at <= now(), CASE WHEN t.version <> :known THEN c.content END
+    FROM tenant_components AS t JOIN component_contents AS c ON c.tenant_id = t.tenant_id AND c.sha256 = t.sha256
+    WHERE t.tenant_id = :tenant_id AND t.name = :name
+    """
+)
 _PURGE_CONTENTS = text(
     """
     WITH doomed AS (
@@ -72,36 +79,32 @@ class Head:
     is_stale: bool
 
 
-class ComponentRepository:
+class ComponentLoads:
+    """How components are read, within the caller's unit of work."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def load(self, tenant_id: UUID, name: str, *, known: int = 0) -> tuple[Head, bytes | None] | None:
+        """Which version is current and its content, which is left out when it is the `known` one; None when it was
+        never built. One statement."""
+        row = self._unit.execute(
+            _LOAD,
+            {"tenant_id": tenant_id, "name": name, "known": known},
+            execution_options={BINARY_RESULT: True},
+        ).one_or_none()
+        if row is None:
+            return None
+        version, is_stale, content = row
+        return Head(version, is_stale), None if content is None else bytes(content)
+
+
+class ComponentRepository(ComponentLoads):
     """Components of one tenant, within the caller's transaction; contents are bytes to it."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._session = session
-
-    def find_head(self, tenant_id: UUID, name: str) -> Head | None:
-        """The current version; None when it was never built."""
-        row = self._session.execute(
-            select(TenantComponent.version, TenantComponent.refresh_at <= func.now()).where(
-                TenantComponent.tenant_id == tenant_id,
-                TenantComponent.name == name,
-                TenantComponent.version > 0,
-            )
-        ).one_or_none()
-        return None if row is None else Head(*row)
-
-    def load(self, tenant_id: UUID, name: str) -> tuple[int, bytes] | None:
-        """The current version and its content; None when it was never built."""
-        row = self._session.execute(
-            select(TenantComponent.version, ComponentContent.content)
-            .join(
-                ComponentContent,
-                (ComponentContent.tenant_id == TenantComponent.tenant_id)
-                & (ComponentContent.sha256 == TenantComponent.sha256),
-            )
-            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.name == name),
-            execution_options={BINARY_RESULT: True},
-        ).one_or_none()
-        return None if row is None else (row[0], bytes(row[1]))
 
     def save(self, tenant_id: UUID, name: str, content: bytes, *, lifetime: timedelta) -> int:
         """Makes `content` the current one, fresh for `lifetime`, and ends any claim; returns its version.

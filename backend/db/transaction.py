@@ -18,7 +18,7 @@ from sqlalchemy.orm import sessionmaker
 
 from backend.db.engine import OPERATOR_ROLE
 from backend.db.notify import Channel, Notifier
-from backend.db.pipeline import PIPELINE, Command, Pipeline
+from backend.db.pipeline import PIPELINE, Command
 from backend.db.statement import OneStatement, Statements, wrapped
 from backend.errors import Unavailable
 

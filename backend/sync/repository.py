@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -11,9 +11,17 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 from backend.errors import NotFound
+from backend.sync import statements
 from backend.sync.models import SyncError, SyncRun
+
+_COLUMNS: Final = tuple(column.name for column in SyncRun.__table__.columns)
+_GET: Final = text(
+    f"SELECT {', '.join(_COLUMNS)} FROM sync_runs WHERE tenant_id = :tenant_id AND id = :run_id"  # noqa: S608
+)
+_DESCRIBE: Final = text(statements.DESCRIBE)
+_DESCRIBE_HELD: Final = text(statements.DESCRIBE_HELD)
 
 
 class SyncRunNotFound(NotFound):
@@ -31,6 +39,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Which try of which job carries a run out."""
+
+    job_id: UUID
+    lease: int
+    worker_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class PageResult:
     """What one page brought; goes into the run with its checkpoint, in the documents' transaction."""
 
@@ -44,10 +61,42 @@ class PageResult:
     failures: Sequence[Failure] = field(default=())
 
 
-class SyncRunRepository:
+class SyncProgressRepository:
+    """What is written and read most: how far a run is. Each method is one statement, so it can be a transaction by
+    itself."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def describe(
+        self, tenant_id: UUID, run_id: UUID, *, stage: str, note: str | None, holder: Holder | None = None
+    ) -> bool:
+        """Says what the run is busy with; counts stay as they are. False when it is finished, or when the job is
+        not `holder`'s any more."""
+        values: dict[str, Any] = {"tenant_id": tenant_id, "run_id": run_id, "stage": stage, "note": note}
+        if holder is None:
+            described = self._unit.execute(_DESCRIBE, values).one_or_none()
+        else:
+            values |= {"job_id": holder.job_id, "lease": holder.lease, "worker_id": holder.worker_id}
+            described = self._unit.execute(_DESCRIBE_HELD, values).one_or_none()
+        if described is None:
+            return False
+        hint(self._unit, Channel.SYNC_RUNS, tenant_id, run_id)
+        return True
+
+    def get(self, tenant_id: UUID, run_id: UUID) -> SyncRun:
+        """The run as it is now, a copy of its row. Raises SyncRunNotFound."""
+        row = self._unit.execute(_GET, {"tenant_id": tenant_id, "run_id": run_id}).one_or_none()
+        if row is None:
+            raise SyncRunNotFound
+        return SyncRun(**dict(zip(_COLUMNS, row, strict=True)))
+
+
+class SyncRunRepository(SyncProgressRepository):
     """Runs of one tenant, within the caller's transaction. Every change raises the run's `seq`."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._session = session
 
     def start(
@@ -100,10 +149,6 @@ class SyncRunRepository:
             started_at=func.coalesce(SyncRun.started_at, func.now()),
         )
 
-    def describe(self, tenant_id: UUID, run_id: UUID, *, stage: str, note: str | None) -> None:
-        """Says what the run is busy with; counts stay as they are."""
-        self._change(tenant_id, run_id, stage=stage, note=note)
-
     def advance(self, tenant_id: UUID, run_id: UUID, page: PageResult) -> SyncRun | None:
         """Adds a page's counts, failures and checkpoint; None when the run is finished already."""
         recorded = self._record(tenant_id, run_id, page.failures)
@@ -144,15 +189,6 @@ class SyncRunRepository:
     def cancel(self, tenant_id: UUID, run_id: UUID) -> None:
         """Ends the run because somebody asked for it; what it stored stays."""
         self._change(tenant_id, run_id, state="cancelled", note=None, finished_at=func.now())
-
-    def get(self, tenant_id: UUID, run_id: UUID) -> SyncRun:
-        """The run as it is now. Raises SyncRunNotFound."""
-        run = self._session.scalar(
-            select(SyncRun).where(SyncRun.tenant_id == tenant_id, SyncRun.id == run_id)
-        )
-        if run is None:
-            raise SyncRunNotFound
-        return run
 
     def ended_longer_ago(self, tenant_id: UUID, run_id: UUID, *, seconds: float) -> bool:
         """Whether the run has been over for more than `seconds`, by the database's clock."""
@@ -198,17 +234,7 @@ class SyncRunRepository:
         The newest run of a connector stays: it is what its status shows.
         """
         deleted = self._session.execute(
-            text(
-                """
-                DELETE FROM sync_runs AS r WHERE (r.tenant_id, r.id) IN (
-                    SELECT o.tenant_id, o.id FROM sync_runs AS o
-                    WHERE o.finished_at < now() - :older_than AND EXISTS (
-                        SELECT FROM sync_runs AS n WHERE n.tenant_id = o.tenant_id
-                        AND n.connector_id = o.connector_id AND n.created_at > o.created_at)
-                    LIMIT :limit
-                ) RETURNING r.id
-                """
-            ),
+            text(statements.PURGE_FINISHED),
             {"older_than": older_than, "limit": limit},
         ).all()
         return len(deleted)

@@ -31,7 +31,7 @@ from backend.flows.ingest_document.store import store_all
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring, SealBroken
-from backend.sync.repository import Failure, PageResult, SyncRunRepository
+from backend.sync.repository import Failure, Holder, PageResult, SyncProgressRepository, SyncRunRepository
 
 _log = structlog.get_logger(__name__)
 
@@ -186,11 +186,18 @@ class SyncHandler:
         return list(prepared.values()), len(page.items) - len(hashes.keys() - unchanged), failures
 
     def _note(self, claim: Claim, run_id: UUID, item: SourceItem) -> None:
-        with self.db.transaction(claim.tenant_id) as session:
-            JobRepository(session).hold(claim)
-            SyncRunRepository(session).describe(
-                claim.tenant_id, run_id, stage="indexing", note=item.title[:200].replace("\x00", "")
+        # The next one comes in a moment: none of them is worth waiting for the disk.
+        with self.db.statement(claim.tenant_id, durable=False) as unit:
+            is_noted = SyncProgressRepository(unit).describe(
+                claim.tenant_id,
+                run_id,
+                stage="indexing",
+                note=item.title[:200].replace("\x00", ""),
+                holder=Holder(claim.id, claim.lease, claim.worker_id),
             )
+        if not is_noted:
+            with self.db.transaction(claim.tenant_id) as session:
+                JobRepository(session).hold(claim)
 
     def _try_again(self, claim: Claim, run_id: UUID, reason: str) -> None:
         with self.db.transaction(claim.tenant_id) as session:

@@ -12,7 +12,7 @@ from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunNotFound, SyncRunRepository
+from backend.sync.repository import SyncProgressRepository, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Progress, error_of, follow, progress_of
 from backend.web import (
     Answer,
@@ -148,8 +148,8 @@ def progress(path: RunPath) -> Response:
     """How far a sync is, once."""
     who = principal()
     run_id = _run_of(path.sync_id, who.tenant_id)
-    with services().db.transaction(who.tenant_id) as session:
-        run = SyncRunRepository(session).get(who.tenant_id, run_id)
+    with services().db.statement(who.tenant_id) as unit:
+        run = SyncProgressRepository(unit).get(who.tenant_id, run_id)
     return answer(ProgressAnswer(progress=progress_of(run, sync_id=path.sync_id).data))
 
 
