@@ -11,8 +11,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy import create_engine as _create_engine
 from sqlalchemy.exc import DisconnectionError
 
+from backend.db.halves import register_halves
 from backend.db.pipeline import PIPELINE, Pipeline, has_hung_up
-from backend.db.reals import register_reals
 
 APP_ROLE = "secondbrain_app"
 OPERATOR_ROLE = "secondbrain_operator"
@@ -119,7 +119,7 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
     def _on_connect(connection: Any, record: Any) -> None:
         driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
         assume_app_role(driver)
-        register_reals(driver)
+        register_halves(driver)
         record.info[PIPELINE] = Pipeline(driver)
 
     @event.listens_for(engine, "checkin")

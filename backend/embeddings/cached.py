@@ -148,7 +148,8 @@ class CachedEmbedder:
             self._release(keys, claimant)
             raise
         _LOOKUPS.labels("computed").inc(len(keys))
-        vectors = dict(zip(keys, rows, strict=True))
+        # As they are kept: a text has the same vector here and wherever else it is read.
+        vectors = dict(zip(keys, rows.astype(np.float16).astype(np.float32), strict=True))
         self._remember(vectors)
         try:
             with self._cache.db.statement(self._tenant_id, durable=False) as session:

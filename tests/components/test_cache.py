@@ -75,7 +75,8 @@ def make_stale(database: TestDatabase, tenant_id: UUID) -> None:
     with database.db.transaction(tenant_id) as session:
         repository = ComponentRepository(session)
         stored = repository.load(tenant_id, NAME)
-        assert stored and stored[1]
+        assert stored
+        assert stored[1]
         repository.save(tenant_id, NAME, stored[1], lifetime=timedelta())
 
 

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from tests.bench.state.material import Material, Side
 from tests.bench.state.ours import Ours
 from tests.bench.state.redis_best import RedisUsedWell
 from tests.bench.state.seed import SeedCalls
-from tests.bench.state.servers import find_redis, postgres, redis_server
+from tests.bench.state.servers import MISSING, find_redis, postgres, redis_server
 from tests.bench.timing import alternate, percentile
 
 THREADS: Final = (1, 8)
@@ -54,14 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Starts both servers and measures; about three minutes. Raises NoRedis."""
+    """Starts both servers and measures; about three minutes. Without redis-server it says what is missing, and ends."""
+    if (program := find_redis(install=True)) is None:
+        sys.exit(MISSING)
     material = Material()
     names = args.only or list(OPERATIONS)
-    with postgres() as database, redis_server(find_redis()) as (socket, port):
+    with postgres() as database, redis_server(program) as (socket, port):
         ours = Ours(database, material)
         seed, best = SeedCalls(port, material), RedisUsedWell(socket, material)
         try:
-            sides = {"ours": ours, "seed": seed, "redis": best}
+            sides: dict[str, Side] = {"ours": ours, "seed": seed, "redis": best}
             rows = [
                 measure(name, sides, threads=threads, rounds=args.rounds, calls=args.calls)
                 for name in names

@@ -38,7 +38,9 @@ class Material:
         chance = random.Random(5003)
         self.texts = [f"What does paragraph {number} of the manual say?" for number in range(TEXTS)]
         numbers = np.random.default_rng(5003).standard_normal((TEXTS, DIMENSIONS)).astype(np.float32)
-        self.vectors: Vectors = numbers / np.linalg.norm(numbers, axis=1, keepdims=True)
+        numbers /= np.linalg.norm(numbers, axis=1, keepdims=True)
+        #: As exact as passages keep theirs, so that all sides give back the same.
+        self.vectors: Vectors = numbers.astype(np.float16).astype(np.float32)
 
         def word() -> str:
             return "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(4, 12)))

@@ -22,7 +22,10 @@ class RedisUsedWell:
         self.material = material
         self.redis.set("config:parser", b'{"chunk_characters":2000}')
         self._put(
-            {text: vector.tobytes() for text, vector in zip(material.texts, material.vectors, strict=True)}
+            {
+                text: vector.astype(np.float16).tobytes()
+                for text, vector in zip(material.texts, material.vectors, strict=True)
+            }
         )
         self.redis.set("component:tenant:lexicon", msgspec.json.encode(material.component))
 
@@ -62,7 +65,9 @@ class RedisUsedWell:
         return self._get([self.material.texts[at] for at in self.material.batch(n)])
 
     def embedding_put_100(self, n: int) -> int:
-        self._put({f"new {n} {at}": self.material.vectors[at].tobytes() for at in range(BATCH)})
+        self._put(
+            {f"new {n} {at}": self.material.vectors[at].astype(np.float16).tobytes() for at in range(BATCH)}
+        )
         return BATCH
 
     def component_cold(self, n: int) -> dict[str, Any]:
@@ -81,7 +86,7 @@ class RedisUsedWell:
 
     def _get(self, texts: list[str]) -> Vectors:
         values: Any = self.redis.mget([_key(text) for text in texts])
-        return np.frombuffer(b"".join(values), dtype=np.float32).reshape(-1, DIMENSIONS)
+        return np.frombuffer(b"".join(values), dtype=np.float16).reshape(-1, DIMENSIONS).astype(np.float32)
 
     def _put(self, values: dict[str, bytes]) -> None:
         with self.redis.pipeline(transaction=False) as pipe:
