@@ -325,7 +325,7 @@ COMMENT ON COLUMN public.component_contents.sha256 IS 'SHA-256 of the content as
 
 -- Name: COLUMN component_contents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with zlib';
+COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with Zstandard';
 
 -- Name: COLUMN component_contents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 

@@ -4,9 +4,8 @@ Whoever builds holds a claim, a mark in the row that ends by itself; an advisory
 open as long as the build takes, and a connection busy for everybody who waits for it.
 """
 
-import json
+import sys
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -23,6 +22,11 @@ from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.lru import ByteLRU
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _log = structlog.get_logger(__name__)
 
@@ -142,7 +146,7 @@ class ComponentCache:
         return self._remember(tenant_id, name, version, content)
 
     def _remember(self, tenant_id: UUID, name: str, version: int, content: bytes) -> Value:
-        plain = zlib.decompress(content)
+        plain = zstd.decompress(content)
         value: Value = msgspec.json.decode(plain)
         self._contents.put((tenant_id, name), (version, value), _DECODED * len(plain))
         return value
@@ -150,4 +154,4 @@ class ComponentCache:
 
 def encode(value: Value) -> bytes:
     """`value` as it is stored: JSON with sorted keys, so that equal values are equal bytes, compressed."""
-    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
+    return zstd.compress(msgspec.json.encode(value, order="deterministic"))

@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `scripts/bench state`."""
     parser.add_argument("--rounds", type=int, default=10, help="how often the three take turns (10)")
     parser.add_argument("--calls", type=int, default=40, help="calls of a quick operation per turn (40)")
+    parser.add_argument("--redis-fsync", action="store_true", help="let Redis wait for the disk as well")
     parser.add_argument("--only", choices=OPERATIONS, action="append", metavar="NAME", help="only this row")
 
 
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> Report:
         sys.exit(MISSING)
     material = Material()
     names = args.only or list(OPERATIONS)
-    with postgres() as database, redis_server(program) as (socket, port):
+    options = ("--appendonly", "yes", "--appendfsync", "always") if args.redis_fsync else ()
+    with postgres() as database, redis_server(program, *options) as (socket, port):
         ours = Ours(database, material)
         seed, best = SeedCalls(port, material), RedisUsedWell(socket, material)
         try:
@@ -79,7 +81,9 @@ def run(args: argparse.Namespace) -> Report:
         rows,
         [
             "ratio: ours to Redis used well (unix socket, one round trip); seed_ratio: ours to the seed's calls.",
-            f"{args.rounds} rounds in turns; redis-server with its default settings on this machine.",
+            f"{args.rounds} rounds in turns; redis-server with "
+            + (" ".join(options) if options else "its default settings, which keep snapshots only")
+            + ".",
         ],
     )
 
@@ -95,13 +99,13 @@ def measure(name: str, sides: Mapping[str, Side], *, threads: int, rounds: int, 
         _shifted(methods, 10**7 * threads), rounds=rounds, calls_per_round=per_round, threads=threads
     )
     us = {
-        (side, label): percentile(seconds, share) * 1e6
+        (side, label): round(percentile(seconds, share) * 1e6, 1)
         for side, seconds in taken.items()
         for label, share in (("p50", 0.5), ("p99", 0.99))
     }
     figures = {f"{side}_{p}_us": us[side, p] for side in ("ours", "seed", "redis") for p in ("p50", "p99")}
     ratios = {
-        f"{prefix}ratio_{p}": us["ours", p] / us[side, p]
+        f"{prefix}ratio_{p}": round(us["ours", p] / us[side, p], 4)
         for prefix, side in (("", "redis"), ("seed_", "seed"))
         for p in ("p50", "p99")
     }

@@ -108,4 +108,4 @@ class SeedCalls:
 
 def _setex(client: redis.Redis, name: str, time: timedelta, value: str | bytes) -> None:
     """`client.setex` of the redis-py it was written for; today's warns at every call, which would be measured."""
-    client.execute_command("SETEX", name, int(time.total_seconds()), value)
+    client.execute_command("SETEX", name, int(time.total_seconds()), value)  # type: ignore[no-untyped-call]

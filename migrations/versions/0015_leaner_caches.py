@@ -1,4 +1,4 @@
-"""Cached vectors are as exact as the passages' they are compared with, in half the bytes."""
+"""Cached vectors as exact as the passages' they are compared with, in half the bytes; components as Zstandard."""
 
 from alembic import op
 
@@ -9,6 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _components("JSON, compressed with Zstandard")
     op.execute("ALTER TABLE embedding_cache DROP CONSTRAINT ck_embedding_cache_embedding_is_not_zero")
     op.execute("ALTER TABLE embedding_cache ALTER COLUMN embedding TYPE HALFVEC USING embedding::halfvec")
     op.execute(
@@ -22,6 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _components("JSON, compressed with zlib")
     op.execute("ALTER TABLE embedding_cache DROP CONSTRAINT ck_embedding_cache_embedding_is_not_zero")
     op.execute("ALTER TABLE embedding_cache ALTER COLUMN embedding TYPE VECTOR USING embedding::vector")
     op.execute(
@@ -31,3 +33,9 @@ def downgrade() -> None:
     op.execute(
         "COMMENT ON COLUMN embedding_cache.embedding IS 'The unit vector; empty while somebody computes it'"
     )
+
+
+def _components(content: str) -> None:
+    """Components are computed again by whoever asks next."""
+    op.execute("TRUNCATE tenant_components, component_contents")
+    op.execute(f"COMMENT ON COLUMN component_contents.content IS '{content}'")
