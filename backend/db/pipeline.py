@@ -13,13 +13,16 @@ import psycopg
 from psycopg import generators
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 #: Key of a pooled connection's `info` under which its pipeline is.
 PIPELINE: Final = "pipeline"
 
 _GOOD: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY})
+
+#: What was prepared is gone, or a migration has changed what it returns.
+_NOT_WHAT_IT_WAS: Final = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)
 
 
 class Command(NamedTuple):
@@ -41,7 +44,11 @@ class Pipeline:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is under way: the connection can go back to its pool."""
-        return self._connection.pgconn.transaction_status == TransactionStatus.IDLE
+        pgconn = self._connection.pgconn
+        return (
+            pgconn.transaction_status == TransactionStatus.IDLE
+            and pgconn.pipeline_status == PipelineStatus.OFF
+        )
 
     def run(self, *commands: Command) -> list[tuple[Any, ...]]:
         """Rows of the last of `commands`, all sent at once outside a transaction; values arrive in binary form.
@@ -58,28 +65,32 @@ class Pipeline:
     def _run(self, commands: Sequence[Command]) -> list[tuple[Any, ...]]:
         pgconn = self._connection.pgconn
         transformer = Transformer(self._connection)
-        pgconn.enter_pipeline_mode()
-        awaited: list[tuple[bytes, tuple[int, ...]] | None] = []
+        # All of it before anything is sent: a value that cannot be adapted must not leave half a pipeline.
+        ready = []
         for sql, params in commands:
             values = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
-            types = transformer.types or ()
-            name = self._names.get((sql, types))
+            ready.append(((sql, transformer.types or ()), values, transformer.formats or ()))
+        new: list[tuple[bytes, tuple[int, ...]]] = []
+        pgconn.enter_pipeline_mode()
+        for key, values, formats in ready:
+            name = self._names.get(key)
             if name is None:
                 self._given += 1
-                name = b"one%d" % self._given
-                pgconn.send_prepare(name, sql, types)
-                self._names[sql, types] = name
-                awaited.append((sql, types))
-            pgconn.send_query_prepared(name, values, transformer.formats or (), Format.BINARY)
-            awaited.append(None)
+                name = self._names[key] = b"one%d" % self._given
+                new.append(key)
+                pgconn.send_prepare(name, *key)
+            pgconn.send_query_prepared(name, values, formats, Format.BINARY)
         pgconn.pipeline_sync()
-        results = self._connection.wait(self._receive(len(awaited)))
+        results = self._connection.wait(self._receive(len(ready) + len(new)))
         pgconn.exit_pipeline_mode()
         for result in results:
             if result.status not in _GOOD:
-                # Whichever was not prepared, or is not what it was since a migration, is prepared anew.
-                self._names.clear()
-                raise error_from_result(result, encoding=self._connection.info.encoding)
+                error = error_from_result(result, encoding=self._connection.info.encoding)
+                if isinstance(error, _NOT_WHAT_IT_WAS):
+                    self._names.clear()
+                for key in new:
+                    self._names.pop(key, None)
+                raise error
         last = results[-1]
         transformer.set_pgresult(last)
         return transformer.load_rows(0, last.ntuples, tuple)

@@ -26,7 +26,10 @@ _HINTS = "hints"
 _BEGIN: Final = Command(b"BEGIN")
 _SET_TENANT: Final = b"SELECT set_config('app.tenant_id', $1, true)"
 _SET_OPERATOR: Final = Command(f"SELECT set_config('role', '{OPERATOR_ROLE}', true)".encode())
-_NOT_AWAITED: Final = Command(b"SELECT set_config('synchronous_commit', 'off', true)")
+# Statements that run by themselves find rows by their keys. Planning them for each value anew, as the server does
+# when it hopes for a better plan, takes longer than carrying them out.
+_PLANNED_ONCE: Final = b", set_config('plan_cache_mode', 'force_generic_plan', true)"
+_NOT_AWAITED: Final = b", set_config('synchronous_commit', 'off', true)"
 
 #: What repositories run their statements on; those that say so take either.
 Unit = Session | OneStatement
@@ -85,8 +88,8 @@ class Database:
         return self._one(_SET_OPERATOR, durable)
 
     def _one(self, who: Command, durable: bool) -> "StatementUnit":
-        before = (who,) if durable else (who, _NOT_AWAITED)
-        return StatementUnit(self.engine, self.notifier, self._statements, before)
+        before = who.sql + _PLANNED_ONCE + (b"" if durable else _NOT_AWAITED)
+        return StatementUnit(self.engine, self.notifier, self._statements, Command(before, who.params))
 
     @contextmanager
     def _session(self, who: Command) -> Iterator[Session]:
@@ -126,9 +129,7 @@ class StatementUnit:
 
     __slots__ = ("_before", "_engine", "_hints", "_notifier", "_pooled", "_statements")
 
-    def __init__(
-        self, engine: Engine, notifier: Notifier, statements: Statements, before: tuple[Command, ...]
-    ) -> None:
+    def __init__(self, engine: Engine, notifier: Notifier, statements: Statements, before: Command) -> None:
         self._engine = engine
         self._notifier = notifier
         self._statements = statements
@@ -143,7 +144,7 @@ class StatementUnit:
         except psycopg.Error as error:
             made = wrapped(error)
             raise (DatabaseUnavailable if is_outage(made) else made) from error
-        statement = OneStatement(self._pooled.info[PIPELINE], self._statements, *self._before)
+        statement = OneStatement(self._pooled.info[PIPELINE], self._statements, self._before)
         statement.info[_HINTS] = self._hints
         return statement
 

@@ -68,7 +68,7 @@ def test_statement_that_fails_has_no_effect(db: Database, account: Account) -> N
         unit.execute(broken, {})
 
 
-@pytest.mark.parametrize("how", ["well", "failed", "raised"])
+@pytest.mark.parametrize("how", ["well", "failed", "raised", "cannot be adapted"])
 def test_connection_is_given_back_clean(single: Database, account: Account, how: str) -> None:
     seen = set()
     for durable in (True, False):
@@ -83,6 +83,8 @@ def test_connection_is_given_back_clean(single: Database, account: Account, how:
                         unit.execute(DIVIDE, {"zero": 0})
                     if how == "raised":
                         raise ZeroDivisionError
+                    if how == "cannot be adapted":
+                        unit.execute(DIVIDE, {"zero": object()})
             except (ZeroDivisionError, DBAPIError):
                 pass
             with single.engine.connect() as connection:
