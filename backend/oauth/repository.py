@@ -18,12 +18,15 @@ _ISSUE: Final = text(
     VALUES (:tenant_id, :nonce, :user_id, :connector_type, now() + :lifetime)
     """
 )
-_COUNTS: Final = """
+_IS_ACTIVE: Final = """
+    EXISTS (SELECT FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id
+            WHERE u.tenant_id = n.tenant_id AND u.id = n.user_id
+              AND u.deactivated_at IS NULL AND t.deactivated_at IS NULL)
+"""
+_COUNTS: Final = f"""
     n.tenant_id = :tenant_id AND n.nonce_sha256 = :nonce AND n.user_id = :user_id
     AND n.connector_type = :connector_type AND n.used_at IS NULL AND n.expires_at > now()
-    AND EXISTS (SELECT FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id
-                WHERE u.tenant_id = n.tenant_id AND u.id = n.user_id
-                  AND u.deactivated_at IS NULL AND t.deactivated_at IS NULL)
+    AND {_IS_ACTIVE}
 """
 _BEGIN: Final = text(
     f"""
@@ -38,9 +41,17 @@ _CONSUME: Final = text(
     """  # noqa: S608
 )
 _FIND: Final = text(
+    f"""
+    SELECT n.user_id, n.connector_type, n.begun_at IS NOT NULL, n.used_at IS NOT NULL, n.expires_at <= now(),
+           n.browser_sha256, {_IS_ACTIVE}
+    FROM oauth_nonces AS n WHERE n.tenant_id = :tenant_id AND n.nonce_sha256 = :nonce
+    """  # noqa: S608
+)
+_VOID: Final = text(
     """
-    SELECT user_id, connector_type, begun_at IS NOT NULL, used_at IS NOT NULL, expires_at <= now(), browser_sha256
-    FROM oauth_nonces WHERE tenant_id = :tenant_id AND nonce_sha256 = :nonce
+    UPDATE oauth_nonces SET expires_at = now()
+    WHERE tenant_id = :tenant_id AND user_id = coalesce(:user_id, user_id)
+      AND used_at IS NULL AND expires_at > now()
     """
 )
 _PURGE: Final = text(
@@ -123,6 +134,10 @@ class OAuthNonceRepository:
         if self._unit.execute(_CONSUME, values).one_or_none() is None:
             self._explain(values, is_beginning=False)
 
+    def void(self, tenant_id: UUID, *, user_id: UUID | None = None) -> None:
+        """Ends every attempt of the tenant, or of one user of it, that has not been used."""
+        self._unit.execute(_VOID, {"tenant_id": tenant_id, "user_id": user_id})
+
     def purge_expired(self, *, older_than: timedelta, limit: int = 1000) -> int:
         """Deletes nonces that expired more than `older_than` ago, at most `limit`; returns how many.
 
@@ -135,15 +150,18 @@ class OAuthNonceRepository:
         row = self._unit.execute(_FIND, values).one_or_none()
         if row is None:
             raise NonceNotFound
-        user_id, connector_type, is_begun, is_used, is_expired, browser = row
+        user_id, connector_type, is_begun, is_used, is_expired, browser, is_active = row
         if (user_id, connector_type) != (values["user_id"], values["connector_type"]):
             raise NonceMismatch
         if is_used or (is_beginning and is_begun):
             raise NonceAlreadyUsed
+        if not is_active:
+            raise NonceMismatch("This account has been deactivated.")
         if is_expired:
             raise NonceExpired
         if not is_beginning and browser != values["browser"]:
             raise NonceOfAnotherBrowser
+        # Activated again since the statement looked.
         raise NonceMismatch("This account has been deactivated.")
 
 

@@ -20,8 +20,11 @@ _COLUMNS: Final = tuple(column.name for column in SyncRun.__table__.columns)
 _GET: Final = text(
     f"SELECT {', '.join(_COLUMNS)} FROM sync_runs WHERE tenant_id = :tenant_id AND id = :run_id"  # noqa: S608
 )
+_ENDED_LONGER_AGO: Final = text(statements.ENDED_LONGER_AGO)
 _DESCRIBE: Final = text(statements.DESCRIBE)
 _DESCRIBE_HELD: Final = text(statements.DESCRIBE_HELD)
+#: So long after its end a run is history: what is shown is that nothing is going on.
+IDLE_AFTER_SECONDS = 24 * 3600
 
 
 class SyncRunNotFound(NotFound):
@@ -90,6 +93,11 @@ class SyncProgressRepository:
         if row is None:
             raise SyncRunNotFound
         return SyncRun(**dict(zip(_COLUMNS, row, strict=True)))
+
+    def ended_longer_ago(self, tenant_id: UUID, run_id: UUID, *, seconds: float) -> bool:
+        """Whether the run has been over for more than `seconds`, by the database's clock."""
+        values = {"tenant_id": tenant_id, "run_id": run_id, "time": timedelta(seconds=seconds)}
+        return self._unit.execute(_ENDED_LONGER_AGO, values).one_or_none() is not None
 
 
 class SyncRunRepository(SyncProgressRepository):
@@ -190,15 +198,11 @@ class SyncRunRepository(SyncProgressRepository):
         """Ends the run because somebody asked for it; what it stored stays."""
         self._change(tenant_id, run_id, state="cancelled", note=None, finished_at=func.now())
 
-    def ended_longer_ago(self, tenant_id: UUID, run_id: UUID, *, seconds: float) -> bool:
-        """Whether the run has been over for more than `seconds`, by the database's clock."""
-        return bool(
-            self._session.scalar(
-                select(SyncRun.finished_at < func.now() - timedelta(seconds=seconds)).where(
-                    SyncRun.tenant_id == tenant_id, SyncRun.id == run_id
-                )
-            )
-        )
+    def find_current(self, tenant_id: UUID, connector_id: UUID) -> SyncRun | None:
+        """The connector's newest run, unless it has been over for a day: then the connector is idle."""
+        run = self.find_latest(tenant_id, connector_id)
+        is_over = run is not None and self.ended_longer_ago(tenant_id, run.id, seconds=IDLE_AFTER_SECONDS)
+        return None if is_over else run
 
     def find_latest(self, tenant_id: UUID, connector_id: UUID) -> SyncRun | None:
         """The connector's newest run."""

@@ -2,6 +2,10 @@
 
 from typing import Final
 
+ENDED_LONGER_AGO: Final = """
+    SELECT FROM sync_runs WHERE tenant_id = :tenant_id AND id = :run_id AND finished_at < now() - :time
+"""
+
 DESCRIBE: Final = """
     UPDATE sync_runs SET seq = seq + 1, updated_at = now(), stage = :stage, note = :note
     WHERE tenant_id = :tenant_id AND id = :run_id AND finished_at IS NULL RETURNING seq
