@@ -1,4 +1,4 @@
-"""Rows of the cache: exact vectors, expiry by the database's clock, limits in bytes, one tenant at a time."""
+"""Rows of the cache: vectors as halves, expiry by the database's clock, limits in bytes, one tenant at a time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
