@@ -112,6 +112,61 @@ class Settings(BaseSettings):
     github_api_base: str = Field("https://api.github.com", alias="GITHUB_API_BASE")
     """Base of GitHub's REST API; another one for GitHub Enterprise."""
 
+    google_client_id: str = Field("", alias="GOOGLE_CLIENT_ID")
+    """Client id of the app registered at Google; empty means that Gmail and Google Drive cannot be connected."""
+
+    google_client_secret: SecretStr = Field(SecretStr(""), alias="GOOGLE_CLIENT_SECRET")
+    """Client secret of the app registered at Google."""
+
+    google_redirect_uri: str = Field("", alias="GOOGLE_REDIRECT_URI")
+    """Gmail's callback registered at Google; defaults to PUBLIC_URL/api/integrations/gmail/callback."""
+
+    slack_client_id: str = Field("", alias="SLACK_CLIENT_ID")
+    """Client id of the app registered at Slack; empty means that Slack cannot be connected."""
+
+    slack_client_secret: SecretStr = Field(SecretStr(""), alias="SLACK_CLIENT_SECRET")
+    """Client secret of the app registered at Slack."""
+
+    slack_redirect_uri: str = Field("", alias="SLACK_REDIRECT_URI")
+    """Callback registered at Slack; defaults to PUBLIC_URL/api/integrations/slack/callback."""
+
+    slack_signing_secret: SecretStr = Field(SecretStr(""), alias="SLACK_SIGNING_SECRET")
+    """Signing secret of the Slack app, for the events it sends; empty means that none are accepted."""
+
+    box_client_id: str = Field("", alias="BOX_CLIENT_ID")
+    """Client id of the app registered at Box; empty means that Box cannot be connected."""
+
+    box_client_secret: SecretStr = Field(SecretStr(""), alias="BOX_CLIENT_SECRET")
+    """Client secret of the app registered at Box."""
+
+    box_redirect_uri: str = Field("", alias="BOX_REDIRECT_URI")
+    """Callback registered at Box; defaults to PUBLIC_URL/api/integrations/box/callback."""
+
+    microsoft_client_id: str = Field("", alias="MICROSOFT_CLIENT_ID")
+    """Client id of the app registered at Microsoft; empty means that OneDrive and SharePoint cannot be connected."""
+
+    microsoft_client_secret: SecretStr = Field(SecretStr(""), alias="MICROSOFT_CLIENT_SECRET")
+    """Client secret of the app registered at Microsoft."""
+
+    microsoft_redirect_uri: str = Field("", alias="MICROSOFT_REDIRECT_URI")
+    """Callback registered at Microsoft; defaults to PUBLIC_URL/api/integrations/onedrive/callback."""
+
+    microsoft_tenant_id: str = Field("common", alias="MICROSOFT_TENANT_ID", pattern=r"^[A-Za-z0-9.-]{1,100}$")
+    """Directory people sign in to at Microsoft: its id, `common` or `organizations`."""
+
+    microsoft_sharepoint: bool = Field(False, alias="MICROSOFT_SHAREPOINT")
+    """Whether people who connect OneDrive are asked for SharePoint's document libraries as well (Sites.Read.All)."""
+
+    provider_addresses: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        (), alias="PROVIDER_ADDRESSES"
+    )
+    """Origins to use in place of a provider's own, `name=url` comma separated, for a gateway or a test. Names: google,
+    slack, box, microsoft, pubmed. GitHub has GITHUB_AUTHORIZE_BASE and GITHUB_API_BASE."""
+
+    allow_private_addresses: bool = Field(False, alias="ALLOW_PRIVATE_ADDRESSES")
+    """Whether the web connector and uploads by URL may read from private networks, such as an intranet. Whoever may
+    add a source then reaches whatever this server reaches."""
+
     embedding_base_url: str = Field("", alias="EMBEDDING_BASE_URL")
     """Base URL of an OpenAI-compatible server; empty means the local model, which needs no network."""
 
@@ -187,6 +242,16 @@ class Settings(BaseSettings):
         if len({kid for kid, _ in value}) != len(value):
             raise ValueError("SECRET_KEYS: two keys have the same id")
         return value
+
+    @field_validator("provider_addresses", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = tuple(part.strip().rstrip("/").partition("=") for part in value.split(",") if part.strip())
+        if not all(re.fullmatch(r"https?://[^/?#]+.*", url) for _, _, url in pairs):
+            raise ValueError("PROVIDER_ADDRESSES: not of the form name=https://host, comma separated")
+        return tuple((name, url) for name, _, url in pairs)
 
     @field_validator("rate_limits", mode="before")
     @classmethod

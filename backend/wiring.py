@@ -20,8 +20,9 @@ from backend import __version__
 from backend.components.cache import READS, ComponentCache
 from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
+from backend.connectors.catalogue import load_providers
 from backend.connectors.providers.contract import OAuthProvider
-from backend.connectors.providers.github.oauth import GitHubOAuth
+from backend.connectors.providers.provider import OAuthApp, Provider
 from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
@@ -55,7 +56,10 @@ class Services:
     components: ComponentCache
     lexicon: Lexicon
     chat_model: ChatModel | None
+    providers: Mapping[str, Provider]
     oauth_providers: Mapping[str, OAuthProvider]
+    #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
+    api_bases: Mapping[str, str]
     http: httpx2.Client
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
@@ -124,6 +128,8 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
     embedder = make_embedder(settings, http)
     listener = Listener(direct, application_name=f"{instance} listener")
     components = ComponentCache(db, listener, capacity=settings.component_memory_bytes)
+    providers = load_providers()
+    addresses = {"github": settings.github_api_base, **dict(settings.provider_addresses)}
     return Services(
         settings=settings,
         instance=instance,
@@ -137,7 +143,11 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         components=components,
         lexicon=Lexicon(db, components),
         chat_model=_chat_model(settings, http),
-        oauth_providers=_oauth_providers(settings),
+        providers=providers,
+        oauth_providers=_oauth_providers(providers, oauth_apps(settings)),
+        api_bases=MappingProxyType(
+            {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
+        ),
         http=http,
     )
 
@@ -183,13 +193,43 @@ def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
     )
 
 
-def _oauth_providers(settings: Settings) -> Mapping[str, OAuthProvider]:
-    providers: dict[str, OAuthProvider] = {}
-    if settings.github_client_id:
-        providers["github"] = GitHubOAuth(
-            client_id=settings.github_client_id,
-            client_secret=settings.github_client_secret.get_secret_value(),
+def oauth_apps(settings: Settings) -> dict[str, OAuthApp]:
+    """The apps this installation has registered, by name."""
+    addresses = dict(settings.provider_addresses)
+    apps = {
+        "github": OAuthApp(
+            settings.github_client_id,
+            settings.github_client_secret.get_secret_value(),
             authorize_base=settings.github_authorize_base,
             api_base=settings.github_api_base,
-        )
-    return MappingProxyType(providers)
+        ),
+        **{
+            name: OAuthApp(
+                client_id,
+                client_secret.get_secret_value(),
+                authorize_base=addresses.get(name),
+                api_base=addresses.get(name),
+                directory=settings.microsoft_tenant_id,
+                with_sites=settings.microsoft_sharepoint,
+            )
+            for name, client_id, client_secret in (
+                ("google", settings.google_client_id, settings.google_client_secret),
+                ("slack", settings.slack_client_id, settings.slack_client_secret),
+                ("box", settings.box_client_id, settings.box_client_secret),
+                ("microsoft", settings.microsoft_client_id, settings.microsoft_client_secret),
+            )
+        },
+    }
+    return {name: app for name, app in apps.items() if app.client_id}
+
+
+def _oauth_providers(
+    providers: Mapping[str, Provider], apps: Mapping[str, OAuthApp]
+) -> Mapping[str, OAuthProvider]:
+    return MappingProxyType(
+        {
+            p.type: p.make_oauth(apps[p.app])
+            for p in providers.values()
+            if p.make_oauth is not None and p.app is not None and p.app in apps
+        }
+    )

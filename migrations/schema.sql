@@ -727,7 +727,10 @@ CREATE TABLE public.credentials (
     connector_id uuid NOT NULL,
     sealed bytea NOT NULL,
     expires_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version bigint DEFAULT '1'::bigint NOT NULL,
+    renewer uuid,
+    renewing_until timestamp with time zone
 );
 
 ALTER TABLE ONLY public.credentials FORCE ROW LEVEL SECURITY;
@@ -757,6 +760,18 @@ COMMENT ON COLUMN public.credentials.expires_at IS 'When the access token expire
 -- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.credentials.updated_at IS 'When they were last obtained or refreshed';
+
+-- Name: COLUMN credentials.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.version IS 'Raised whenever they are replaced; tells whether a refusal is news';
+
+-- Name: COLUMN credentials.renewer; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.renewer IS 'Who is renewing them; only its answer is stored';
+
+-- Name: COLUMN credentials.renewing_until; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.renewing_until IS 'Until when it may take to renew them; then somebody else may';
 
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1975,10 +1990,13 @@ CREATE TABLE public.sync_runs (
     started_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
-    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> 'failed'::text) OR (error IS NOT NULL))),
+    trigger text DEFAULT 'user'::text NOT NULL,
+    is_full boolean DEFAULT false NOT NULL,
+    deleted_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
     CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
     CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
-    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text])))
+    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
@@ -1987,7 +2005,7 @@ ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
 
 -- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, with the checkpoint from which it goes on';
+COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
 
 -- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -2059,7 +2077,7 @@ COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
 
 -- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sync_runs.cursor IS 'Where the provider goes on after the last stored page';
+COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
 
 -- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -2085,6 +2103,18 @@ COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
 
 COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
 
+-- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule or webhook';
+
+-- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
+
+-- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
+
 -- Name: sync_errors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_errors AS
@@ -2106,11 +2136,198 @@ ALTER VIEW ops.sync_errors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.sync_errors IS 'Which items could not be taken, and why';
 
+-- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_items (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    external_id text NOT NULL,
+    revision text,
+    state text NOT NULL,
+    run_id uuid NOT NULL,
+    pass_number bigint NOT NULL,
+    missed_count integer DEFAULT 0 NOT NULL,
+    title text,
+    url text,
+    locator jsonb,
+    stage text,
+    reason text,
+    attempt integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
+
+-- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
+
+-- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
+
+-- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
+
+-- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
+
+-- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
+
+-- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
+
+-- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
+
+-- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
+
+-- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
+
+-- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
+
+-- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
+
+-- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
+
+-- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
+
+-- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
+
+-- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
+
+-- Name: sync_positions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_positions (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    cursor jsonb,
+    pass_number bigint DEFAULT '1'::bigint NOT NULL,
+    is_full boolean DEFAULT true NOT NULL,
+    is_whole boolean DEFAULT true NOT NULL,
+    unlisted text[] DEFAULT '{}'::text[] NOT NULL,
+    full_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.sync_positions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_positions OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_positions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_positions IS 'Where the next run of a connector goes on: the checkpoint that survives runs';
+
+-- Name: COLUMN sync_positions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_positions.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.connector_id IS 'Whose place it is';
+
+-- Name: COLUMN sync_positions.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.cursor IS 'The provider''s own words for the place after the last stored page; none: the beginning';
+
+-- Name: COLUMN sync_positions.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.pass_number IS 'Counts passes over everything; items remember the last that saw them';
+
+-- Name: COLUMN sync_positions.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.is_full IS 'Whether a pass over everything is under way or comes next';
+
+-- Name: COLUMN sync_positions.is_whole; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass';
+
+-- Name: COLUMN sync_positions.unlisted; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.unlisted IS 'Beginnings of the external ids that what could not be listed in that pass may hide';
+
+-- Name: COLUMN sync_positions.full_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.full_at IS 'When the last pass over everything was over';
+
+-- Name: COLUMN sync_positions.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.updated_at IS 'When it last moved';
+
+-- Name: sync_positions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_positions AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+    p.is_full,
+    p.is_whole,
+    p.full_at,
+    p.updated_at,
+    i.items,
+    i.failing,
+    i.next_retry_at,
+    i.missed,
+    c.id
+   FROM (((public.sync_positions p
+     JOIN public.tenants t ON ((t.id = p.tenant_id)))
+     JOIN public.connectors c ON (((c.tenant_id = p.tenant_id) AND (c.id = p.connector_id))))
+     CROSS JOIN LATERAL ( SELECT count(*) AS items,
+            count(*) FILTER (WHERE (s.state = 'failed'::text)) AS failing,
+            min(s.retry_at) FILTER (WHERE (s.state = 'failed'::text)) AS next_retry_at,
+            count(*) FILTER (WHERE (s.missed_count > 0)) AS missed
+           FROM public.sync_items s
+          WHERE ((s.tenant_id = p.tenant_id) AND (s.connector_id = p.connector_id))) i)
+  ORDER BY t.slug, c.type;
+
+ALTER VIEW ops.sync_positions OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_positions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_positions IS 'Where connectors go on, how many items each has, and how many of them fail or were missed';
+
 -- Name: sync_runs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_runs AS
  SELECT t.slug AS tenant,
     r.connector_type AS connector,
+    r.trigger,
+    r.is_full,
     r.state,
     r.stage,
     r.processed_count AS processed,
@@ -2118,6 +2335,7 @@ CREATE VIEW ops.sync_runs AS
     r.stored_count AS stored,
     r.unchanged_count AS unchanged,
     r.failed_count AS failed,
+    r.deleted_count AS deleted,
     r.note,
     r.error,
     r.resume_at,
@@ -2137,6 +2355,76 @@ ALTER VIEW ops.sync_runs OWNER TO secondbrain_operator;
 -- Name: VIEW sync_runs; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sync_runs IS 'What is being synced and how far it is; unfinished runs first';
+
+-- Name: sync_transitions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_transitions (
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    state text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.sync_transitions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_transitions OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_transitions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_transitions IS 'Every change of a run''s state: when, to what, by whom and why';
+
+-- Name: COLUMN sync_transitions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_transitions.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.run_id IS 'Which run';
+
+-- Name: COLUMN sync_transitions.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.seq IS 'The run''s seq at that moment';
+
+-- Name: COLUMN sync_transitions.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.state IS 'What it became';
+
+-- Name: COLUMN sync_transitions.actor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.actor IS 'Who did it: user, schedule, webhook or worker, with its id';
+
+-- Name: COLUMN sync_transitions.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.reason IS 'Why, for a person';
+
+-- Name: COLUMN sync_transitions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.created_at IS 'When the row was written';
+
+-- Name: sync_transitions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_transitions AS
+ SELECT t.slug AS tenant,
+    r.connector_type AS connector,
+    s.created_at,
+    s.state,
+    s.actor,
+    s.reason,
+    s.run_id,
+    s.seq
+   FROM ((public.sync_transitions s
+     JOIN public.sync_runs r ON (((r.tenant_id = s.tenant_id) AND (r.id = s.run_id))))
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+  ORDER BY s.created_at DESC, s.seq DESC;
+
+ALTER VIEW ops.sync_transitions OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_transitions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_transitions IS 'How runs came to their states: when, by whom and why; the newest first';
 
 -- Name: chunks; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -2583,10 +2871,25 @@ ALTER TABLE ONLY public.signing_keys
 ALTER TABLE ONLY public.sync_errors
     ADD CONSTRAINT pk_sync_errors PRIMARY KEY (tenant_id, run_id, external_id);
 
+-- Name: sync_items pk_sync_items; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT pk_sync_items PRIMARY KEY (tenant_id, connector_id, external_id);
+
+-- Name: sync_positions pk_sync_positions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT pk_sync_positions PRIMARY KEY (tenant_id, connector_id);
+
 -- Name: sync_runs pk_sync_runs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT pk_sync_runs PRIMARY KEY (tenant_id, id);
+
+-- Name: sync_transitions pk_sync_transitions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT pk_sync_transitions PRIMARY KEY (tenant_id, run_id, seq);
 
 -- Name: tenant_components pk_tenant_components; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2704,6 +3007,14 @@ CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
 -- Name: ix_sessions_user; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_user ON public.sessions USING btree (tenant_id, user_id);
+
+-- Name: ix_sync_items_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_items_due ON public.sync_items USING btree (tenant_id, connector_id, retry_at) WHERE (state = 'failed'::text);
+
+-- Name: ix_sync_items_missed; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_items_missed ON public.sync_items USING btree (tenant_id, connector_id, missed_count) WHERE (missed_count > 0);
 
 -- Name: ix_sync_runs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2948,6 +3259,26 @@ ALTER TABLE ONLY public.sync_errors
 ALTER TABLE ONLY public.sync_errors
     ADD CONSTRAINT fk_sync_errors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: sync_items fk_sync_items_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT fk_sync_items_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_items fk_sync_items_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT fk_sync_items_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sync_positions fk_sync_positions_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT fk_sync_positions_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_positions fk_sync_positions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT fk_sync_positions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sync_runs fk_sync_runs_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_runs
@@ -2957,6 +3288,16 @@ ALTER TABLE ONLY public.sync_runs
 
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT fk_sync_runs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sync_transitions fk_sync_transitions_run; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT fk_sync_transitions_run FOREIGN KEY (tenant_id, run_id) REFERENCES public.sync_runs(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_transitions fk_sync_transitions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT fk_sync_transitions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: tenant_components fk_tenant_components_content; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3121,9 +3462,21 @@ CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) W
 
 CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: sync_items operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_items TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_positions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_positions TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sync_runs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sync_runs TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_transitions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_transitions TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: tenant_components operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3163,9 +3516,21 @@ ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sync_errors ENABLE ROW LEVEL SECURITY;
 
+-- Name: sync_items; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_items ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_positions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_positions ENABLE ROW LEVEL SECURITY;
+
 -- Name: sync_runs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_transitions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_transitions ENABLE ROW LEVEL SECURITY;
 
 -- Name: api_keys tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3247,9 +3612,21 @@ CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (
 
 CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: sync_items tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_items TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_positions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_positions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sync_runs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sync_runs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_transitions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_transitions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: tenant_components tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3751,9 +4128,78 @@ GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.sync_errors TO secondbrain_readonly;
 
+-- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
+
+-- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: TABLE sync_positions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_positions TO secondbrain_app;
+
+-- Name: COLUMN sync_positions.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.pass_number; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(pass_number) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.is_full; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(is_full) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.is_whole; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(is_whole) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.full_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(full_at) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.updated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(updated_at) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: TABLE sync_positions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_positions TO secondbrain_readonly;
+
 -- Name: TABLE sync_runs; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sync_runs TO secondbrain_readonly;
+
+-- Name: TABLE sync_transitions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_transitions TO secondbrain_app;
+GRANT SELECT ON TABLE public.sync_transitions TO secondbrain_operator;
+
+-- Name: TABLE sync_transitions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_transitions TO secondbrain_readonly;
 
 -- Name: TABLE chunks; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -197,6 +197,23 @@ class JobRepository(JobClaims):
             )
         )
 
+    def is_anybody_waiting(self, *, but: UUID, kind: str) -> bool:
+        """Whether a job of that kind is due and waits, of another tenant than `but` (operator transaction)."""
+        return bool(
+            self._session.scalar(
+                select(
+                    select(Job.id)
+                    .where(
+                        Job.state == "queued",
+                        Job.run_at <= func.now(),
+                        Job.kind == kind,
+                        Job.tenant_id != but,
+                    )
+                    .exists()
+                )
+            )
+        )
+
     def find(self, tenant_id: UUID, job_id: UUID) -> Job | None:
         """The tenant's job."""
         return self._session.scalar(select(Job).where(Job.tenant_id == tenant_id, Job.id == job_id))

@@ -19,7 +19,7 @@ from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncProgressRepository
+from backend.sync.progress.repository import SyncProgressRepository
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
@@ -158,7 +158,7 @@ def _status(run: SyncRun) -> tuple[str, str]:
     match run.state:
         case "completed" | "completed_with_errors":
             return "complete", "complete"
-        case "failed" | "cancelled":
+        case "failed" | "interrupted" | "cancelled":
             return "error", "error"
         case "queued":
             return "connecting", "started"
@@ -178,6 +178,8 @@ def _headline(run: SyncRun) -> str:
             return f"Sync complete; {run.failed_count} items could not be taken"
         case "failed":
             return "Sync failed"
+        case "interrupted":
+            return "Sync interrupted; the next one goes on from here"
         case "cancelled":
             return "Sync cancelled"
         case _:

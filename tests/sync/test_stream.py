@@ -72,11 +72,11 @@ class Watcher:
 def advance(db: Database, run: SyncRun, **more: int) -> None:
     with db.transaction(run.tenant_id) as session:
         runs = SyncRunRepository(session)
-        runs.take_up(run.tenant_id, run.id)
+        runs.take_up(run.tenant_id, run.id, cursor=None, is_full=True)
         runs.advance(
             run.tenant_id,
             run.id,
-            PageResult({"n": 1}, found=2, stored=2, unchanged=0, chunks=4, total=more.get("total")),
+            PageResult(stored=2, chunks=4, total=more.get("total")),
         )
 
 

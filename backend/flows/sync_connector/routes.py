@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field
 from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
+from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import (
     IDLE_AFTER_SECONDS,
-    SyncProgressRepository,
     SyncRunNotFound,
     SyncRunRepository,
 )
@@ -57,6 +58,10 @@ class SourcePath(BaseModel):
 
 class RunPath(BaseModel):
     sync_id: str = Field(max_length=200)
+
+
+class StartBody(BaseModel):
+    full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
 
 
 class SyncStarted(Answer):
@@ -107,12 +112,14 @@ class ProgressAnswer(Answer):
 
 @api.post("/api/integrations/<connector_type>/sync", responses={200: SyncStarted})
 def start(path: SourcePath) -> Response:
-    """Sync a source, or join the sync that is running."""
+    """Sync a source from where the last sync ended, or join the sync that is running."""
+    # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
+    wishes = StartBody.model_validate(request.get_json(silent=True, force=True) or {})
     who = principal()
     s = services()
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
-        run, is_new = start_sync(session, connector, requested_by=who.user_id)
+        run, is_new = start_sync(session, connector, requested_by=who.user_id, is_full=wishes.full_sync)
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
         message="Sync started." if is_new else "This source is being synced already.",
@@ -145,7 +152,7 @@ def failures(path: SourcePath) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-        rows = SyncRunRepository(session).list_failures(who.tenant_id, run.id) if run else ()
+        rows = SyncErrorRepository(session).list_of(who.tenant_id, run.id) if run else ()
     views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
     return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
 
@@ -160,7 +167,7 @@ def cancel(path: SourcePath) -> Response:
             raise NotConnected
         run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
         if run is not None and not run.is_finished:
-            cancel_sync(session, run)
+            cancel_sync(session, run, cancelled_by=who.user_id)
     return answer(Answer())
 
 

@@ -18,7 +18,8 @@ from backend.jobs.claim import Claim
 from backend.jobs.repository import JobClaims, JobRepository, WorkerRepository
 from backend.lru import ByteLRU
 from backend.oauth.repository import OAuthNonceRepository
-from backend.sync.repository import Holder, SyncProgressRepository, SyncRunRepository
+from backend.sync.progress.repository import Holder, SyncProgressRepository
+from backend.sync.repository import SyncRunRepository
 from tests.bench.state.material import BATCH, DIMENSIONS, Material, Vectors, progress_of
 from tests.conftest import TestDatabase
 
@@ -88,13 +89,11 @@ class Ours:
     def progress_write(self, n: int) -> bool:
         said = progress_of(n)
         with self.db.statement(self.tenant_id, durable=False) as unit:
-            return SyncProgressRepository(unit).describe(
-                self.tenant_id,
-                self.run_id,
-                stage=said["stage"],
-                note=said["current_item"],
-                holder=self.holder,
+            noted = SyncProgressRepository(unit).note(
+                self.tenant_id, self.run_id, self.holder, stage=said["stage"], note=said["current_item"]
             )
+        assert noted is not None
+        return noted
 
     def progress_read(self, n: int) -> dict[str, Any]:
         with self.db.statement(self.tenant_id) as unit:
