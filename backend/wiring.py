@@ -21,7 +21,6 @@ from backend.components.cache import ComponentCache
 from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
 from backend.connectors.providers.contract import OAuthProvider
-from backend.connectors.providers.github.oauth import GitHubOAuth
 from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
@@ -169,6 +168,9 @@ def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
 def _oauth_providers(settings: Settings) -> Mapping[str, OAuthProvider]:
     providers: dict[str, OAuthProvider] = {}
     if settings.github_client_id:
+        # Imported here: it brings an OAuth library along, which takes 4 MB.
+        from backend.connectors.providers.github.oauth import GitHubOAuth
+
         providers["github"] = GitHubOAuth(
             client_id=settings.github_client_id,
             client_secret=settings.github_client_secret.get_secret_value(),

@@ -96,6 +96,20 @@ class JobRepository:
         """Ends the job well. Raises LeaseLost."""
         self._let_go(claim, state="succeeded", finished_at=func.now(), last_error=None)
 
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        """Ends several jobs of one tenant well, all or none: raises LeaseLost when any of them is not ours any more."""
+        ended = self._session.execute(
+            text(statements.COMPLETE_MANY),
+            {
+                "tenant_id": claims[0].tenant_id,
+                "worker_id": claims[0].worker_id,
+                "ids": [claim.id for claim in claims],
+                "leases": [claim.lease for claim in claims],
+            },
+        )
+        if len(ended.all()) != len({claim.id for claim in claims}):
+            raise LeaseLost
+
     def end_cancelled(self, claim: Claim) -> None:
         """Ends a job that was asked to stop. Raises LeaseLost."""
         self._let_go(claim, state="cancelled", finished_at=func.now())

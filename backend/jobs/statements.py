@@ -43,6 +43,15 @@ CLAIM: Final = """
               cancel_requested_at IS NOT NULL
 """
 
+COMPLETE_MANY: Final = """
+    UPDATE jobs
+    SET state = 'succeeded', worker_id = NULL, finished_at = now(), last_error = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS bigint[])) AS held (id, lease)
+    WHERE jobs.id = held.id AND jobs.lease = held.lease
+      AND tenant_id = :tenant_id AND state = 'running' AND worker_id = :worker_id
+    RETURNING jobs.id
+"""
+
 # The sub-select cannot become a join, and must not: when a row changes hands between the snapshot and the lock,
 # Postgres checks the new row again, but would do so with the old holder's row of an outer join, find that it
 # does not match, and take the job from its new holder.

@@ -10,6 +10,7 @@ from types import MappingProxyType
 BENCHES = MappingProxyType(
     {
         "state": "every piece of shared state beside Redis",
+        "jobs": "claim and finish jobs, beside Postgres queue libraries",
         "memory": "a web instance and a worker with 100 active tenants",
     }
 )
