@@ -78,6 +78,7 @@ class Fleet:
         answer = httpx2.post(
             f"{self.web[instance]}/api/auth/signup",
             json={"email": email, "password": PASSWORD, "full_name": "Ada", "organization_name": name},
+            timeout=30,
         )
         assert answer.status_code == 201, answer.text
         return Client(self, email, answer.json())

@@ -1,0 +1,154 @@
+"""What notifications cost 32 writers that commit as fast as they can, with three instances listening.
+
+The same one-row update in the product's own transactions: without a notification, with a hint that the product's
+notifier sends after the commit, and with `pg_notify` inside the transaction, in the very statement that writes.
+"""
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from threading import Thread
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from backend.db.engine import create_engine
+from backend.db.listen import Listener
+from backend.db.notify import Channel, Notifier
+from backend.db.transaction import Database, Session, hint
+from backend.jobs.repository import WorkerRepository
+from tests.bench.report import Report, Row
+from tests.bench.timing import percentile
+from tests.conftest import clone, running_server
+
+_PROCESSES: Final = 4
+_INSTANCES: Final = 3
+_WRITE: Final = text("UPDATE workers SET heartbeat_at = now() WHERE id = :id RETURNING id")
+_WRITE_AND_NOTIFY: Final = text(
+    "UPDATE workers SET heartbeat_at = now() WHERE id = :id RETURNING pg_notify('jobs', :payload)"
+)
+
+
+def _without(session: Session, row: UUID, _number: int) -> None:
+    session.execute(_WRITE, {"id": row})
+
+
+def _with_hint(session: Session, row: UUID, number: int) -> None:
+    session.execute(_WRITE, {"id": row})
+    hint(session, Channel.JOBS, row, number)
+
+
+def _inside(session: Session, row: UUID, number: int) -> None:
+    session.execute(_WRITE_AND_NOTIFY, {"id": row, "payload": f"{row}:{number}"})
+
+
+Write = Callable[[Session, UUID, int], None]
+
+_WAYS: Final = MappingProxyType(
+    {"without": _without, "ours": _with_hint, "pg_notify in the transaction": _inside}
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `scripts/bench notify`."""
+    parser.add_argument("--writers", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long a round takes")
+    parser.add_argument("--rounds", type=int, default=4)
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Alternates between the three ways; every writer commits to a row of its own."""
+    commits: dict[str, int] = dict.fromkeys(_WAYS, 0)
+    calls: dict[str, list[float]] = {way: [] for way in _WAYS}
+    threads = args.writers // _PROCESSES
+    with ExitStack() as stack:
+        database = clone(stack.enter_context(running_server(MappingProxyType({}))))
+        stack.callback(database.db.close)
+        for number in range(_INSTANCES):
+            listener = Listener(database.url, application_name=f"instance {number}").start()
+            stack.callback(listener.close)
+            listener.wait_until_connected(10)
+        for turn in range(args.rounds):
+            for way in _WAYS if turn % 2 == 0 else reversed(_WAYS):
+                taken = _round(database.url, way, threads, args.seconds)
+                commits[way] += len(taken)
+                calls[way] += taken
+    seconds = args.rounds * args.seconds
+    rows: list[Row] = [
+        {
+            "name": way,
+            "writers": threads * _PROCESSES,
+            "commits_per_s": round(commits[way] / seconds),
+            "p50_us": round(1e6 * percentile(calls[way], 0.5)),
+            "p99_us": round(1e6 * percentile(calls[way], 0.99)),
+            "share": round(commits[way] / commits["without"], 3),
+        }
+        for way in _WAYS
+    ]
+    return Report(
+        "commits with notifications, durable (goal: a share of 0.85)",
+        rows,
+        (
+            f"{threads} threads in each of {_PROCESSES} processes; {_INSTANCES} listeners.",
+            "share: of the commits without notifications.",
+        ),
+    )
+
+
+def _round(url: str, way: str, threads: int, seconds: float) -> list[float]:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(_PROCESSES)
+    answers: Queue[list[float]] = context.Queue()
+    processes = [
+        context.Process(target=_writers, args=(url, way, threads, seconds, barrier, answers), daemon=True)
+        for _ in range(_PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    taken = [call for _ in processes for call in answers.get(timeout=60 + seconds)]
+    for process in processes:
+        process.join()
+    return taken
+
+
+def _writers(
+    url: str, way: str, threads: int, seconds: float, barrier: Barrier, answers: "Queue[list[float]]"
+) -> None:
+    """One process: seconds of each commit of its writers, as they saw it."""
+    db = Database(create_engine(url, pool_size=threads, application_name="bench"), Notifier(url))
+    taken: list[list[float]] = []
+
+    def write(row: UUID, until: float) -> None:
+        calls = []
+        now = time.monotonic()
+        while now < until:
+            with db.operator_transaction() as session:
+                _WAYS[way](session, row, len(calls))
+            before, now = now, time.monotonic()
+            calls.append(now - before)
+        taken.append(calls)
+
+    rows = [_register(db) for _ in range(threads)]
+    barrier.wait(60)
+    until = time.monotonic() + seconds
+    writers = [Thread(target=write, args=(row, until)) for row in rows]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    db.close()
+    answers.put([call for calls in taken for call in calls])
+
+
+def _register(db: Database) -> UUID:
+    with db.operator_transaction() as session:
+        return WorkerRepository(session).register(
+            name="bench", version="0", lease_term=timedelta(seconds=30)
+        )
