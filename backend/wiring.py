@@ -34,6 +34,7 @@ from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
+from backend.sync.reads import SharedReads
 from backend.tenants.passwords import Passwords
 
 
@@ -55,6 +56,7 @@ class Services:
     chat_model: ChatModel | None
     oauth_providers: Mapping[str, OAuthProvider]
     http: httpx2.Client
+    run_reads: SharedReads
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -136,6 +138,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         chat_model=_chat_model(settings, http),
         oauth_providers=_oauth_providers(settings),
         http=http,
+        run_reads=SharedReads(db),
     )
 
 

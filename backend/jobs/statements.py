@@ -50,17 +50,17 @@ _IS_OURS: Final = """
     tenant_id = :tenant_id AND id = :job_id AND state = 'running' AND lease = :lease AND worker_id = :worker_id
 """
 
-HOLD: Final = f"SELECT cancel_requested_at IS NULL FROM jobs WHERE {_IS_OURS} FOR NO KEY UPDATE"
+HOLD: Final = f"SELECT cancel_requested_at IS NULL FROM jobs WHERE {_IS_OURS} FOR NO KEY UPDATE"  # noqa: S608 - constants
 
 PROGRESS: Final = f"""
     UPDATE jobs SET progressed_at = now(), attempt = 0 WHERE {_IS_OURS} RETURNING cancel_requested_at IS NULL
-"""
+"""  # noqa: S608 - constants
 
 COMPLETE: Final = f"""
     UPDATE jobs SET state = 'succeeded', worker_id = NULL, finished_at = now(), last_error = NULL
     WHERE {_IS_OURS}
     RETURNING id
-"""
+"""  # noqa: S608 - constants
 
 COMPLETE_MANY: Final = """
     UPDATE jobs

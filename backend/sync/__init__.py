@@ -7,7 +7,7 @@
 
 At most one run per connector is unfinished, by a partial unique index. Everything a run has done is written with
 its checkpoint in one transaction, so whoever takes it over goes on after the last page. `seq` is raised by every
-change under the row's lock; event streams use it as the event id. Progress is the truth: a percentage is shown
+change under the row's lock; event streams use it as the event id, and those of one process share each read (reads.py). Progress is the truth: a percentage is shown
 only when the provider says how much there is.
 
     SELECT connector_type, state, stage, processed_count, total_count, failed_count, note, error

@@ -60,9 +60,7 @@ def run(args: argparse.Namespace) -> Report:
 def _begin(fleet: Fleet) -> Client:
     client = fleet.sign_up()
     client.connect_github(auth_at=0, begin_at=0, callback_at=0)
-    client.ok(
-        "PUT", "/api/integrations/github/settings", json={"settings": {"repositories": [HANDBOOK]}}
-    )
+    client.ok("PUT", "/api/integrations/github/settings", json={"settings": {"repositories": [HANDBOOK]}})
     client.ok("POST", "/api/integrations/github/sync")
     return client
 

@@ -149,6 +149,4 @@ def _writers(
 
 def _register(db: Database) -> UUID:
     with db.operator_transaction() as session:
-        return WorkerRepository(session).register(
-            name="bench", version="0", lease_term=timedelta(seconds=30)
-        )
+        return WorkerRepository(session).register(name="bench", version="0", lease_term=timedelta(seconds=30))

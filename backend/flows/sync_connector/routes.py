@@ -13,7 +13,7 @@ from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunNotFound, SyncRunRepository
-from backend.sync.stream import Progress, error_of, follow, progress_of
+from backend.sync.stream import Viewer, error_of, follow, progress_of
 from backend.web import (
     Answer,
     answer,
@@ -177,12 +177,9 @@ def stream(path: RunPath) -> Response:
     if run.is_finished and last_seen.isdecimal() and int(last_seen) >= run.seq:
         return Response(status=204)
 
-    def show(current: SyncRun) -> Progress:
-        return progress_of(current, sync_id=path.sync_id, with_note=who is not None)
-
-    frames = follow(s.db, s.listener, tenant_id, run_id, show=show)
+    viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        frames,
+        follow(s.run_reads, s.listener, tenant_id, run_id, viewer),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
