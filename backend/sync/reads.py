@@ -16,24 +16,40 @@ from backend.sync.repository import SyncRunRepository
 
 
 class Reading:
-    """One read of a run, under way or done. `frames` keeps what was made of it: the same for many streams."""
+    """One read of a run: waiting, under way or done. `frames` keeps what was made of it: the same for many streams."""
 
-    def __init__(self) -> None:
-        self.started_at = time.monotonic()
+    def __init__(self, previous: "Reading | None") -> None:
+        #: When the row was asked for, in seconds of the monotonic clock; None while that is still to come.
+        self.started_at: float | None = None
         self.frames: dict[object, str] = {}
+        self._previous = previous
         self._done = threading.Event()
         self._run: SyncRun | None = None
         self._error: Exception | None = None
 
     def carry_out(self, db: Database, tenant_id: UUID, run_id: UUID) -> None:
-        """Reads, and lets everybody go on who waits for it."""
+        """Reads, and lets everybody go on who waits for it. One read of a run at a time: who comes meanwhile shares
+        the next one, however many they are."""
         try:
+            if self._previous is not None:
+                self._previous.wait()
+                self._previous = None
             with db.transaction(tenant_id) as session:
+                self.started_at = time.monotonic()
                 self._run = SyncRunRepository(session).get(tenant_id, run_id)
         except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the run
             self._error = error
         finally:
             self._done.set()
+
+    def wait(self) -> None:
+        """Returns once it is done, well or not."""
+        self._done.wait()
+
+    def serves(self, since: float) -> bool:
+        """Whether it shows, or will show, the run as it was at `since` or later."""
+        started_at = self.started_at
+        return not self._done.is_set() if started_at is None else started_at >= since
 
     @property
     def run(self) -> SyncRun:
@@ -57,8 +73,8 @@ class SharedReads:
         """The run as it was at `since` (seconds of the monotonic clock) or later; keep it while following the run."""
         with self._lock:
             reading = self._readings.get((tenant_id, run_id))
-            if is_mine := reading is None or reading.started_at < since:
-                reading = self._readings[tenant_id, run_id] = Reading()
+            if is_mine := reading is None or not reading.serves(since):
+                reading = self._readings[tenant_id, run_id] = Reading(reading)
         if is_mine:
             reading.carry_out(self._db, tenant_id, run_id)
         return reading

@@ -1,5 +1,6 @@
 """/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -168,11 +169,11 @@ def stream(path: RunPath) -> Response:
         tenant_id, run_id = who.tenant_id, _run_of(path.sync_id, who.tenant_id)
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
-    with s.db.transaction(tenant_id) as session:
-        runs = SyncRunRepository(session)
-        run = runs.get(tenant_id, run_id)
-        if who is None and runs.ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
-            raise SyncRunNotFound
+    run = s.run_reads.read(tenant_id, run_id, since=time.monotonic()).run
+    if who is None and run.is_finished:
+        with s.db.transaction(tenant_id) as session:
+            if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
+                raise SyncRunNotFound
     last_seen = request.headers.get("Last-Event-ID", "")
     if run.is_finished and last_seen.isdecimal() and int(last_seen) >= run.seq:
         return Response(status=204)

@@ -1,0 +1,57 @@
+"""The stream as one writes it with Redis, for comparison: gunicorn's gevent worker, one subscription a process.
+
+`gunicorn -k gevent 'tests.bench.redis_streams:make()'`, with REDIS_PORT. GET /KEY streams what is published to
+the channel KEY, after the state that lies under KEY.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import redis
+from gevent.queue import Queue
+
+_Queues = defaultdict[str, set["Queue[bytes]"]]
+
+
+class _Application:
+    def __init__(self) -> None:
+        self._redis = redis.Redis(port=int(os.environ["REDIS_PORT"]))
+        self._queues: _Queues = defaultdict(set)
+        gevent.spawn(self._listen)
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
+    ) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
+        return self._stream(environ["PATH_INFO"].strip("/"))
+
+    def _stream(self, key: str) -> Iterator[bytes]:
+        queue: Queue[bytes] = Queue()
+        self._queues[key].add(queue)
+        try:
+            yield _frame(self._redis.get(key) or b'{"seq": 0}')
+            while True:
+                yield queue.get()
+        finally:
+            self._queues[key].discard(queue)
+
+    def _listen(self) -> None:
+        subscription = self._redis.pubsub(ignore_subscribe_messages=True)
+        subscription.psubscribe("*")
+        for message in subscription.listen():
+            frame = _frame(message["data"])
+            for queue in self._queues[message["channel"].decode()]:
+                queue.put(frame)
+
+
+def _frame(data: bytes) -> bytes:
+    return b"event: progress\nid: %d\ndata: %s\n\n" % (json.loads(data)["seq"], data)
+
+
+def make() -> _Application:
+    """The WSGI application."""
+    return _Application()
