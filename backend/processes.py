@@ -1,5 +1,6 @@
 """Starts a web instance or a worker, with nothing in memory that only people at a terminal use."""
 
+import os
 import sys
 
 from backend.settings import Settings
@@ -38,5 +39,7 @@ def configured() -> Settings:
 
 
 def _stay_small() -> None:
+    # Nothing here multiplies matrices; else numpy starts a thread with a buffer for every core of the machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # structlog takes it along when it is installed, for tracebacks in colour: 4 MB. None means "not there".
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]

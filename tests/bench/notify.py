@@ -126,7 +126,7 @@ def _writers(
     taken: list[list[float]] = []
 
     def write(row: UUID, until: float) -> None:
-        calls = []
+        calls: list[float] = []
         now = time.monotonic()
         while now < until:
             with db.operator_transaction() as session:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
-from pgqueuer.adapters.persistence.queries import EntrypointExecutionParameter, Queries
+from pgqueuer.queries import EntrypointExecutionParameter, Queries
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from procrastinate import PsycopgConnector
 from procrastinate.jobs import Status

@@ -19,7 +19,11 @@ _Queues = defaultdict[str, set["Queue[bytes]"]]
 
 class _Application:
     def __init__(self) -> None:
-        self._redis = redis.Redis(port=int(os.environ["REDIS_PORT"]))
+        # As many connections as an instance of ours has.
+        pool = redis.BlockingConnectionPool(
+            port=int(os.environ["REDIS_PORT"]), max_connections=20, timeout=30
+        )
+        self._redis = redis.Redis(connection_pool=pool)
         self._queues: _Queues = defaultdict(set)
         gevent.spawn(self._listen)
 
@@ -33,14 +37,15 @@ class _Application:
         queue: Queue[bytes] = Queue()
         self._queues[key].add(queue)
         try:
-            yield _frame(self._redis.get(key) or b'{"seq": 0}')
+            state = self._redis.get(key)
+            yield _frame(state if isinstance(state, bytes) else b'{"seq": 0}')
             while True:
                 yield queue.get()
         finally:
             self._queues[key].discard(queue)
 
     def _listen(self) -> None:
-        subscription = self._redis.pubsub(ignore_subscribe_messages=True)
+        subscription = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         subscription.psubscribe("*")
         for message in subscription.listen():
             frame = _frame(message["data"])

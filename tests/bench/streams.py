@@ -29,7 +29,7 @@ from backend.db.transaction import Database
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.ingest_document.flow import prepare
-from backend.lifeline import die_with_parent
+from backend.lifeline import die_with_parent, signal_group
 from backend.sync.repository import PageResult, SyncRunRepository
 from tests.bench.processes import connections, family, footprint
 from tests.bench.redis_server import NoRedis, running_redis
@@ -122,6 +122,7 @@ def _redis(args: argparse.Namespace) -> Row:
             ],
             cwd=ROOT,
             env={"PATH": "", "REDIS_PORT": str(redis_port)},
+            start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
         try:
@@ -142,7 +143,7 @@ def _redis(args: argparse.Namespace) -> Row:
                 latencies = _latencies(publish, wait_for, args.commits)
                 return _row("redis pub/sub", args.clients, latencies, family(server.pid)[-1], [], None)
         finally:
-            server.terminate()
+            signal_group(server.pid, signal.SIGKILL)
             server.wait(20)
 
 
