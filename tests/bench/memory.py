@@ -21,7 +21,7 @@ _QUESTIONS = ("How is a backup restored?", "Who is on call?", "What does the dep
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `scripts/bench memory`."""
     parser.add_argument("--tenants", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=150.0, help="how long the syncs may take")
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long the syncs may take")
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> Report:
         running_fleet(server, github_seed(issues=5), instances=1, RATE_LIMITS=limits) as fleet,
     ):
         worker = fleet.start_worker()
-        eventually(lambda: fleet.database.admin().execute("SELECT 1 FROM workers").fetchone(), "the worker")
+        eventually(lambda: _has_worker(fleet), "the worker")
         _measure(rows, "at rest", fleet, worker.pid)
         with ThreadPoolExecutor(4) as pool:
             clients = list(pool.map(lambda _: _begin(fleet), range(args.tenants)))
@@ -52,9 +52,14 @@ def run(args: argparse.Namespace) -> Report:
         rows,
         (
             f"{counts[0]} documents, {counts[1]} lexicons, {passages} passages found by {len(_QUESTIONS)} questions each.",
-            "resident: with what the process shares with others; proportional: such pages divided among them.",
+            "resident: all; proportional: pages shared with other processes divided among them; private: without such pages.",
         ),
     )
+
+
+def _has_worker(fleet: Fleet) -> bool:
+    with fleet.database.admin() as connection:
+        return connection.execute("SELECT FROM workers").fetchone() is not None
 
 
 def _begin(fleet: Fleet) -> Client:
@@ -89,19 +94,16 @@ def _use(client: Client) -> int:
 
 
 def _measure(rows: list[Row], when: str, fleet: Fleet, worker: int) -> None:
-    web = family(fleet.web_processes[0].pid)
-    for name, pids in (("web instance", web), ("worker", family(worker))):
-        whole = footprint(pids)
-        served_by = footprint(pids[-1:])
+    for name, pid in (("web instance", fleet.web_processes[0].pid), ("worker", worker)):
+        taken = footprint(family(pid))
         rows.append(
             {
                 "process": name,
                 "when": when,
-                "processes": len(pids),
-                "resident_mb": round(whole.resident_mb, 1),
-                "proportional_mb": round(whole.proportional_mb, 1),
-                "main_resident_mb": round(served_by.resident_mb, 1),
-                "main_proportional_mb": round(served_by.proportional_mb, 1),
-                "threads": whole.threads,
+                "processes": len(family(pid)),
+                "resident_mb": round(taken.resident_mb, 1),
+                "proportional_mb": round(taken.proportional_mb, 1),
+                "private_mb": round(taken.private_mb, 1),
+                "threads": taken.threads,
             }
         )

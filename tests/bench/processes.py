@@ -13,10 +13,11 @@ _MEGABYTE = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """Of some processes together. Resident counts pages that processes share once for each of them; proportional
-    divides such pages among those that share them. Megabytes (2^20)."""
+    divides such pages among those that share them, private leaves them out. Megabytes (2^20)."""
 
     resident_mb: float
     proportional_mb: float
+    private_mb: float
     threads: int
 
 
@@ -28,14 +29,15 @@ def family(pid: int) -> list[int]:
 
 def footprint(pids: Iterable[int]) -> Footprint:
     """What the processes take now."""
-    resident = proportional = threads = 0
+    resident = proportional = private = threads = 0
     for pid in pids:
         process = psutil.Process(pid)
         memory = process.memory_full_info()
         resident += memory.rss
         proportional += memory.pss
+        private += memory.uss
         threads += process.num_threads()
-    return Footprint(resident / _MEGABYTE, proportional / _MEGABYTE, threads)
+    return Footprint(resident / _MEGABYTE, proportional / _MEGABYTE, private / _MEGABYTE, threads)
 
 
 def connections(database: TestDatabase, instance: str) -> int:

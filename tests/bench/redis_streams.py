@@ -20,7 +20,7 @@ _Queues = defaultdict[str, set["Queue[bytes]"]]
 class _Application:
     def __init__(self) -> None:
         # As many connections as an instance of ours has.
-        pool = redis.BlockingConnectionPool(
+        pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
             port=int(os.environ["REDIS_PORT"]), max_connections=20, timeout=30
         )
         self._redis = redis.Redis(connection_pool=pool)
