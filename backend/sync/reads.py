@@ -54,7 +54,9 @@ class Reading:
     @property
     def run(self) -> SyncRun:
         """What was read. Waits for it; raises SyncRunNotFound, Unavailable."""
-        self._done.wait()
+        # Asked first: waiting lets other greenlets run, even for what has happened already.
+        if self._run is None:
+            self._done.wait()
         if self._run is None:
             raise self._error or RuntimeError("the read was abandoned")
         return self._run

@@ -128,13 +128,13 @@ def _changes(
     reads: SharedReads, listener: Listener, reading: Reading, changes: Subscription, viewer: Viewer
 ) -> Iterator[str]:
     run = reading.run
-    spoke_at = time.monotonic()
+    spoke_at = frame_at = time.monotonic()
     while True:
         patience = min(HEARTBEAT_SECONDS, listener.poll_seconds)
-        if changes.wait(patience):
-            since = changes.woken_at
-        else:
-            since = time.monotonic() - min(_SHARED_SECONDS, patience / 2)
+        woken = changes.wait(patience)
+        if (pause := frame_at + 1 / FRAMES_PER_SECOND - time.monotonic()) > 0:
+            time.sleep(pause)
+        since = changes.woken_at if woken else time.monotonic() - min(_SHARED_SECONDS, patience / 2)
         try:
             reading = reads.read(run.tenant_id, run.id, since=since)
             now = reading.run
@@ -146,10 +146,9 @@ def _changes(
         if now.seq > run.seq:
             run = now
             yield _frame(reading, viewer)
-            spoke_at = time.monotonic()
+            spoke_at = frame_at = time.monotonic()
             if run.is_finished:
                 return
-            time.sleep(1 / FRAMES_PER_SECOND)
         elif time.monotonic() - spoke_at >= HEARTBEAT_SECONDS - 0.5:
             yield ": still here\n\n"
             spoke_at = time.monotonic()
