@@ -7,14 +7,14 @@ notifier sends after the commit, and with `pg_notify` inside the transaction, in
 import argparse
 import multiprocessing
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from multiprocessing.queues import Queue
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from threading import Thread
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -50,6 +50,7 @@ def _inside(session: Session, row: UUID, number: int) -> None:
 
 
 Write = Callable[[Session, UUID, int], None]
+Orders = Connection[Any, Any]
 
 _WAYS: Final = MappingProxyType(
     {"without": _without, "ours": _with_hint, "pg_notify in the transaction": _inside}
@@ -59,8 +60,8 @@ _WAYS: Final = MappingProxyType(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `scripts/bench notify`."""
     parser.add_argument("--writers", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long a round takes")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long a round takes")
+    parser.add_argument("--rounds", type=int, default=5)
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -75,9 +76,12 @@ def run(args: argparse.Namespace) -> Report:
             listener = Listener(database.url, application_name=f"instance {number}").start()
             stack.callback(listener.close)
             listener.wait_until_connected(10)
+        writers = stack.enter_context(_processes(database.url, threads))
         for turn in range(args.rounds):
             for way in _WAYS if turn % 2 == 0 else reversed(_WAYS):
-                taken = _round(database.url, way, threads, args.seconds)
+                for writer in writers:
+                    writer.send((way, args.seconds))
+                taken = [call for writer in writers for call in writer.recv()]
                 commits[way] += len(taken)
                 calls[way] += taken
     seconds = args.rounds * args.seconds
@@ -102,27 +106,40 @@ def run(args: argparse.Namespace) -> Report:
     )
 
 
-def _round(url: str, way: str, threads: int, seconds: float) -> list[float]:
+@contextmanager
+def _processes(url: str, threads: int) -> Iterator[list[Orders]]:
+    """The writers' processes, each at the other end of a pipe: it takes (way, seconds), and answers with calls."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(_PROCESSES)
-    answers: Queue[list[float]] = context.Queue()
+    pipes = [context.Pipe() for _ in range(_PROCESSES)]
     processes = [
-        context.Process(target=_writers, args=(url, way, threads, seconds, barrier, answers), daemon=True)
-        for _ in range(_PROCESSES)
+        context.Process(target=_writers, args=(url, threads, barrier, theirs), daemon=True)
+        for _, theirs in pipes
     ]
     for process in processes:
         process.start()
-    taken = [call for _ in processes for call in answers.get(timeout=60 + seconds)]
-    for process in processes:
-        process.join()
-    return taken
+    try:
+        yield [ours for ours, _ in pipes]
+    finally:
+        for ours, _ in pipes:
+            ours.send(None)
+        for process in processes:
+            process.join(10)
 
 
-def _writers(
-    url: str, way: str, threads: int, seconds: float, barrier: Barrier, answers: "Queue[list[float]]"
-) -> None:
-    """One process: seconds of each commit of its writers, as they saw it."""
+def _writers(url: str, threads: int, barrier: Barrier, orders: Orders) -> None:
+    """One process, until it is told None."""
     db = Database(create_engine(url, pool_size=threads, application_name="bench"), Notifier(url))
+    rows = [_register(db) for _ in range(threads)]
+    while (order := orders.recv()) is not None:
+        way, seconds = order
+        barrier.wait(60)
+        orders.send(_round(db, _WAYS[way], rows, seconds))
+    db.close()
+
+
+def _round(db: Database, way: Write, rows: Sequence[UUID], seconds: float) -> list[float]:
+    """Seconds of each commit, as the writers saw it."""
     taken: list[list[float]] = []
 
     def write(row: UUID, until: float) -> None:
@@ -130,21 +147,18 @@ def _writers(
         now = time.monotonic()
         while now < until:
             with db.operator_transaction() as session:
-                _WAYS[way](session, row, len(calls))
+                way(session, row, len(calls))
             before, now = now, time.monotonic()
             calls.append(now - before)
         taken.append(calls)
 
-    rows = [_register(db) for _ in range(threads)]
-    barrier.wait(60)
     until = time.monotonic() + seconds
     writers = [Thread(target=write, args=(row, until)) for row in rows]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    db.close()
-    answers.put([call for calls in taken for call in calls])
+    return [call for calls in taken for call in calls]
 
 
 def _register(db: Database) -> UUID:
