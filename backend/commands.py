@@ -10,6 +10,7 @@ from uuid import uuid4
 import typer
 
 from backend import __version__
+from backend.administration import keys, tenant, user
 from backend.errors import StateError
 from backend.processes import configured, run_web, run_worker
 from backend.settings import Settings, generate_key
@@ -106,6 +107,7 @@ def doctor() -> None:
     with services.db.operator_transaction():
         print("database    ok")
     print(f"listener    {'ok' if services.listener.wait_until_connected(5) else 'not connected'}")
+    print(f"signing     with key {services.keyring.signing_kid}")
     print(f"embeddings  {services.embedder.model}, {services.embedder.dimensions} dimensions")
     print(f"answers     {'language model' if services.chat_model else 'extracts'}")
     print(
@@ -232,3 +234,8 @@ def _demo(settings: Settings, supervisor: "object") -> None:
         f"  curl -s {base}/api/search -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n"
         '    -d \'{"query": "What happens when a worker is killed?"}\''
     )
+
+
+app.add_typer(tenant, name="tenant")
+app.add_typer(user, name="user")
+app.add_typer(keys, name="keys")

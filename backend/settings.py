@@ -41,8 +41,12 @@ class Settings(BaseSettings):
     """Connections one process may hold for its transactions."""
 
     secret_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field((), alias="SECRET_KEYS")
-    """`kid:base64` master keys of 32 bytes, comma separated; the first one signs and seals, all are accepted.
-    To rotate, put a new one in front and restart; what an old one sealed needs it until it is sealed again."""
+    """`kid:base64` master keys of 32 bytes, comma separated; the first one seals, all of them open: credentials, and
+    the keys in the database that sign. To rotate, put a new one in front and restart; what an old one sealed needs it
+    until it is sealed again."""
+
+    signing_key_days: int = Field(90, alias="SIGNING_KEY_DAYS", ge=0, le=3650)
+    """After so many days a new key signs tokens and states; 0 leaves rotation to `secondbrain keys rotate`."""
 
     public_url: str = Field("http://localhost:5003", alias="PUBLIC_URL")
     """Origin under which browsers reach the API; providers redirect back to it. Follows PORT unless it is set."""
@@ -107,6 +111,61 @@ class Settings(BaseSettings):
 
     github_api_base: str = Field("https://api.github.com", alias="GITHUB_API_BASE")
     """Base of GitHub's REST API; another one for GitHub Enterprise."""
+
+    google_client_id: str = Field("", alias="GOOGLE_CLIENT_ID")
+    """Client id of the app registered at Google; empty means that Gmail and Google Drive cannot be connected."""
+
+    google_client_secret: SecretStr = Field(SecretStr(""), alias="GOOGLE_CLIENT_SECRET")
+    """Client secret of the app registered at Google."""
+
+    google_redirect_uri: str = Field("", alias="GOOGLE_REDIRECT_URI")
+    """Gmail's callback registered at Google; defaults to PUBLIC_URL/api/integrations/gmail/callback."""
+
+    slack_client_id: str = Field("", alias="SLACK_CLIENT_ID")
+    """Client id of the app registered at Slack; empty means that Slack cannot be connected."""
+
+    slack_client_secret: SecretStr = Field(SecretStr(""), alias="SLACK_CLIENT_SECRET")
+    """Client secret of the app registered at Slack."""
+
+    slack_redirect_uri: str = Field("", alias="SLACK_REDIRECT_URI")
+    """Callback registered at Slack; defaults to PUBLIC_URL/api/integrations/slack/callback."""
+
+    slack_signing_secret: SecretStr = Field(SecretStr(""), alias="SLACK_SIGNING_SECRET")
+    """Signing secret of the Slack app, for the events it sends; empty means that none are accepted."""
+
+    box_client_id: str = Field("", alias="BOX_CLIENT_ID")
+    """Client id of the app registered at Box; empty means that Box cannot be connected."""
+
+    box_client_secret: SecretStr = Field(SecretStr(""), alias="BOX_CLIENT_SECRET")
+    """Client secret of the app registered at Box."""
+
+    box_redirect_uri: str = Field("", alias="BOX_REDIRECT_URI")
+    """Callback registered at Box; defaults to PUBLIC_URL/api/integrations/box/callback."""
+
+    microsoft_client_id: str = Field("", alias="MICROSOFT_CLIENT_ID")
+    """Client id of the app registered at Microsoft; empty means that OneDrive and SharePoint cannot be connected."""
+
+    microsoft_client_secret: SecretStr = Field(SecretStr(""), alias="MICROSOFT_CLIENT_SECRET")
+    """Client secret of the app registered at Microsoft."""
+
+    microsoft_redirect_uri: str = Field("", alias="MICROSOFT_REDIRECT_URI")
+    """Callback registered at Microsoft; defaults to PUBLIC_URL/api/integrations/onedrive/callback."""
+
+    microsoft_tenant_id: str = Field("common", alias="MICROSOFT_TENANT_ID", pattern=r"^[A-Za-z0-9.-]{1,100}$")
+    """Directory people sign in to at Microsoft: its id, `common` or `organizations`."""
+
+    microsoft_sharepoint: bool = Field(False, alias="MICROSOFT_SHAREPOINT")
+    """Whether people who connect OneDrive are asked for SharePoint's document libraries as well (Sites.Read.All)."""
+
+    provider_addresses: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        (), alias="PROVIDER_ADDRESSES"
+    )
+    """Origins to use in place of a provider's own, `name=url` comma separated, for a gateway or a test. Names: google,
+    slack, box, microsoft, pubmed. GitHub has GITHUB_AUTHORIZE_BASE and GITHUB_API_BASE."""
+
+    allow_private_addresses: bool = Field(False, alias="ALLOW_PRIVATE_ADDRESSES")
+    """Whether the web connector and uploads by URL may read from private networks, such as an intranet. Whoever may
+    add a source then reaches whatever this server reaches."""
 
     embedding_base_url: str = Field("", alias="EMBEDDING_BASE_URL")
     """Base URL of an OpenAI-compatible server; empty means the local model, which needs no network."""
@@ -184,6 +243,16 @@ class Settings(BaseSettings):
             raise ValueError("SECRET_KEYS: two keys have the same id")
         return value
 
+    @field_validator("provider_addresses", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = tuple(part.strip().rstrip("/").partition("=") for part in value.split(",") if part.strip())
+        if not all(re.fullmatch(r"https?://[^/?#]+.*", url) for _, _, url in pairs):
+            raise ValueError("PROVIDER_ADDRESSES: not of the form name=https://host, comma separated")
+        return tuple((name, url) for name, _, url in pairs)
+
     @field_validator("rate_limits", mode="before")
     @classmethod
     def _split_limits(cls, value: object) -> object:
@@ -220,6 +289,11 @@ class Settings(BaseSettings):
         if self.llm_base_url and not self.llm_model:
             raise ValueError("LLM_BASE_URL needs LLM_MODEL as well")
         return self
+
+    @property
+    def signed_lives_seconds(self) -> int:
+        """What is signed lives no longer: access tokens, OAuth states, and for a week the names of streams."""
+        return max(self.access_token_seconds, self.oauth_nonce_seconds, 7 * 86400)
 
     def require_keys(self) -> Self:
         """The settings themselves, or `ValueError` when no key is set: nothing signs with an empty key."""

@@ -17,19 +17,22 @@ from uuid import UUID
 import httpx2
 
 from backend import __version__
-from backend.components.cache import ComponentCache
+from backend.components.cache import READS, ComponentCache
 from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
+from backend.connectors.catalogue import load_providers
 from backend.connectors.providers.contract import OAuthProvider
+from backend.connectors.providers.provider import OAuthApp, Provider
 from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
 from backend.db.transaction import Database
-from backend.embeddings.cached import EmbeddingCache
+from backend.embeddings.cached import LOOKUPS, EmbeddingCache
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.keyring import Keyring
+from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
@@ -47,14 +50,17 @@ class Services:
     db: Database
     listener: Listener
     configs: ConfigFollower
-    keyring: Keyring
+    keyring: SigningKeyring
     passwords: Passwords
     embedder: Embedder
     embedding_cache: EmbeddingCache | None
     components: ComponentCache
     lexicon: Lexicon
     chat_model: ChatModel | None
+    providers: Mapping[str, Provider]
     oauth_providers: Mapping[str, OAuthProvider]
+    #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
+    api_bases: Mapping[str, str]
     http: httpx2.Client
     run_reads: SharedReads
 
@@ -65,6 +71,7 @@ class Services:
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
         self.configs.close()
+        self.keyring.close()
         self.components.close()
         self.listener.close()
         self.http.close()
@@ -77,7 +84,7 @@ def instance_name(settings: Settings) -> str:
 
 
 def make_keyring(settings: Settings) -> Keyring:
-    """The keys of SECRET_KEYS. Raises ValueError when there are none."""
+    """The master keys, those of SECRET_KEYS. Raises ValueError when there are none."""
     settings.require_keys()
     return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
 
@@ -123,20 +130,26 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
     embedder = make_embedder(settings, http)
     listener = Listener(direct, application_name=f"{instance} listener")
     components = ComponentCache(db, listener, capacity=settings.component_memory_bytes)
+    providers = load_providers()
+    addresses = {"github": settings.github_api_base, **dict(settings.provider_addresses)}
     return Services(
         settings=settings,
         instance=instance,
         db=db,
         listener=listener,
         configs=ConfigFollower(db, listener),
-        keyring=make_keyring(settings),
+        keyring=SigningKeyring(db, listener, make_keyring(settings)),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=embedder,
         embedding_cache=make_embedding_cache(settings, db, embedder),
         components=components,
         lexicon=Lexicon(db, components),
         chat_model=_chat_model(settings, http),
-        oauth_providers=_oauth_providers(settings),
+        providers=providers,
+        oauth_providers=_oauth_providers(providers, oauth_apps(settings)),
+        api_bases=MappingProxyType(
+            {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
+        ),
         http=http,
         run_reads=SharedReads(db),
     )
@@ -144,17 +157,32 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
 
 def take_part(services: Services, *, kind: str) -> Presence:
     """Starts what a `kind` of process (web, worker) does besides its work, after any fork: it receives hints,
-    follows the configs and says that it is there. Stop what is returned, then close the services."""
+    follows configs and signing keys, and says that it is there. Stop what is returned, then close the services."""
     presence = Presence(
         services.db,
         name=services.instance,
         kind=kind,
         version=__version__,
         config_revision=lambda: services.configs.revision,
+        cache_lookups=count_cache_lookups,
     )
     services.listener.start()
     services.configs.start(on_change=presence.wake)
+    services.keyring.start()
     return presence.start()
+
+
+def count_cache_lookups() -> Mapping[str, Mapping[str, int]]:
+    """Of each cache of this process: how a look-up ended -> how often, as `/metrics` shows it."""
+    return {
+        cache: {
+            sample.labels["outcome"]: int(sample.value)
+            for metric in counter.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        for cache, counter in (("embeddings", LOOKUPS), ("components", READS))
+    }
 
 
 def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
@@ -168,16 +196,43 @@ def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
     )
 
 
-def _oauth_providers(settings: Settings) -> Mapping[str, OAuthProvider]:
-    providers: dict[str, OAuthProvider] = {}
-    if settings.github_client_id:
-        # Imported here: it brings an OAuth library along, which takes 4 MB.
-        from backend.connectors.providers.github.oauth import GitHubOAuth
-
-        providers["github"] = GitHubOAuth(
-            client_id=settings.github_client_id,
-            client_secret=settings.github_client_secret.get_secret_value(),
+def oauth_apps(settings: Settings) -> dict[str, OAuthApp]:
+    """The apps this installation has registered, by name."""
+    addresses = dict(settings.provider_addresses)
+    apps = {
+        "github": OAuthApp(
+            settings.github_client_id,
+            settings.github_client_secret.get_secret_value(),
             authorize_base=settings.github_authorize_base,
             api_base=settings.github_api_base,
-        )
-    return MappingProxyType(providers)
+        ),
+        **{
+            name: OAuthApp(
+                client_id,
+                client_secret.get_secret_value(),
+                authorize_base=addresses.get(name),
+                api_base=addresses.get(name),
+                directory=settings.microsoft_tenant_id,
+                with_sites=settings.microsoft_sharepoint,
+            )
+            for name, client_id, client_secret in (
+                ("google", settings.google_client_id, settings.google_client_secret),
+                ("slack", settings.slack_client_id, settings.slack_client_secret),
+                ("box", settings.box_client_id, settings.box_client_secret),
+                ("microsoft", settings.microsoft_client_id, settings.microsoft_client_secret),
+            )
+        },
+    }
+    return {name: app for name, app in apps.items() if app.client_id}
+
+
+def _oauth_providers(
+    providers: Mapping[str, Provider], apps: Mapping[str, OAuthApp]
+) -> Mapping[str, OAuthProvider]:
+    return MappingProxyType(
+        {
+            p.type: p.make_oauth(apps[p.app])
+            for p in providers.values()
+            if p.make_oauth is not None and p.app is not None and p.app in apps
+        }
+    )

@@ -4,17 +4,16 @@ import os
 import signal
 import threading
 from datetime import timedelta
-from functools import partial
 
 import prometheus_client
 import structlog
 
 from backend import __version__
 from backend.components.repository import ComponentRepository
-from backend.connectors.models import Connector
-from backend.connectors.providers.contract import Credentials, Source
-from backend.connectors.providers.github.source import GitHubSource
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.rotate_keys.flow import maintain_keys
+from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
+from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
@@ -29,7 +28,7 @@ from backend.ops.repository import InstanceRepository
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
-from backend.wiring import instance_name, take_part, wire
+from backend.wiring import Services, instance_name, take_part, wire
 
 _log = structlog.get_logger(__name__)
 
@@ -90,9 +89,15 @@ _CHORES = (
 )
 
 
-def make_github(api_base: str, connector: Connector, credentials: Credentials) -> Source:
-    """What reads a GitHub connector."""
-    return GitHubSource(credentials.access_token, connector.settings, api_base=api_base)
+def key_chore(services: Services) -> Chore:
+    """Rotates the signing keys by their age."""
+    settings = services.settings
+    keep = timedelta(seconds=settings.signed_lives_seconds)
+    return Chore(
+        "rotate signing_keys",
+        timedelta(minutes=10),
+        lambda session: maintain_keys(session, services.keyring, days=settings.signing_key_days, keep=keep),
+    )
 
 
 def work(settings: Settings) -> None:
@@ -103,20 +108,22 @@ def work(settings: Settings) -> None:
     presence = take_part(services, kind="worker")
     handler = SyncHandler(
         db=services.db,
-        keyring=services.keyring,
+        keeper=CredentialKeeper(services.db, services.keyring, services.oauth_providers),
         embedder_for=services.embedder_for,
         configs=services.configs,
-        make_source={"github": partial(make_github, settings.github_api_base)},
+        providers=services.providers,
+        api_bases=services.api_bases,
+        allow_private_addresses=settings.allow_private_addresses,
     )
     worker = Worker(
         services.db,
         services.listener,
-        {JOB_KIND: handler},
+        {JOB_KIND: handler, BEGIN_KIND: BeginSyncHandler(services.db)},
         name=instance,
         version=__version__,
         threads=settings.worker_threads,
         lease=timedelta(seconds=settings.lease_seconds),
-        chores=_CHORES,
+        chores=(*_CHORES, key_chore(services)),
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)

@@ -30,28 +30,30 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
-        SELECT DISTINCT ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+        SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
         FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
     ), counted AS MATERIALIZED (
-        SELECT query, (
+        SELECT query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ query
-        ) AS frequency
-        FROM asked
+        )) AS frequency
+        FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), weighed AS MATERIALIZED (
-        SELECT query, ln(1 + (size.chunks - frequency + 0.5) / (frequency + 0.5)) AS weight,
+        SELECT query, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
                sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
         FROM counted CROSS JOIN (
-            SELECT count(*) AS chunks FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            SELECT coalesce(passages, (
+                SELECT count(*) FROM chunks AS c
+                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            )) AS chunks
         ) AS size
         WHERE frequency > 0
     ), lexical AS MATERIALIZED (
@@ -86,11 +88,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 SET default_tablespace = '';
 
@@ -294,6 +296,106 @@ ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
 -- Name: VIEW api_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
+
+-- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.instances (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    config_revision bigint,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    cache_lookups jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.instances OWNER TO secondbrain_owner;
+
+-- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
+
+-- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
+
+-- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.kind IS 'web or worker';
+
+-- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
+
+-- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
+
+-- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
+
+-- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
+
+-- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
+
+-- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: COLUMN instances.cache_lookups; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.cache_lookups IS 'Of each of its caches: how often a look-up ended in which way since the process began';
+
+-- Name: caches; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.caches AS
+ SELECT i.name AS instance,
+    c.cache,
+    n.lookups,
+    (n.lookups - n.missed) AS hits,
+    round(((n.lookups - n.missed) / NULLIF(n.lookups, (0)::numeric)), 3) AS hit_ratio,
+    n.in_memory,
+    n.in_database,
+    n.missed,
+    i.started_at AS counted_since,
+        CASE
+            WHEN (i.stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (i.heartbeat_at < (now() - '00:00:20'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state
+   FROM ((public.instances i
+     CROSS JOIN LATERAL jsonb_each(i.cache_lookups) c(cache, outcomes))
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum((o.count)::bigint), (0)::numeric) AS lookups,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = 'memory'::text)), (0)::numeric) AS in_memory,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['database'::text, 'joined'::text]))), (0)::numeric) AS in_database,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['computed'::text, 'built'::text]))), (0)::numeric) AS missed
+           FROM jsonb_each_text(c.outcomes) o(outcome, count)) n)
+  ORDER BY c.cache, (i.stopped_at IS NOT NULL), i.name, i.started_at DESC;
+
+ALTER VIEW ops.caches OWNER TO secondbrain_operator;
+
+-- Name: VIEW caches; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.caches IS 'How often each process found what it looked for in memory, in the database, or had to compute it';
 
 -- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -625,7 +727,10 @@ CREATE TABLE public.credentials (
     connector_id uuid NOT NULL,
     sealed bytea NOT NULL,
     expires_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version bigint DEFAULT '1'::bigint NOT NULL,
+    renewer uuid,
+    renewing_until timestamp with time zone
 );
 
 ALTER TABLE ONLY public.credentials FORCE ROW LEVEL SECURITY;
@@ -655,6 +760,18 @@ COMMENT ON COLUMN public.credentials.expires_at IS 'When the access token expire
 -- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.credentials.updated_at IS 'When they were last obtained or refreshed';
+
+-- Name: COLUMN credentials.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.version IS 'Raised whenever they are replaced; tells whether a refusal is news';
+
+-- Name: COLUMN credentials.renewer; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.renewer IS 'Who is renewing them; only its answer is stored';
+
+-- Name: COLUMN credentials.renewing_until; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.credentials.renewing_until IS 'Until when it may take to renew them; then somebody else may';
 
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -864,69 +981,6 @@ ALTER VIEW ops.idempotency_keys OWNER TO secondbrain_operator;
 -- Name: VIEW idempotency_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.idempotency_keys IS 'Requests that must happen once: running, stalled, answered, expired';
-
--- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.instances (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    version text NOT NULL,
-    host text NOT NULL,
-    pid integer NOT NULL,
-    config_revision bigint,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
-    stopped_at timestamp with time zone,
-    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE public.instances OWNER TO secondbrain_owner;
-
--- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
-
--- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
-
--- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.kind IS 'web or worker';
-
--- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
-
--- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
-
--- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
-
--- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
-
--- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
-
--- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
-
--- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
 
 -- Name: instances; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1499,6 +1553,132 @@ ALTER VIEW ops.rate_limits OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.rate_limits IS 'Who asks often, and who was refused; the latest refusals first';
 
+-- Name: schedules; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority smallint DEFAULT '0'::smallint NOT NULL,
+    every interval NOT NULL,
+    jitter double precision DEFAULT '0.1'::double precision NOT NULL,
+    next_run_at timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_job_id uuid,
+    skipped_because text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_schedules_every_is_a_second_at_least CHECK ((every >= '00:00:01'::interval)),
+    CONSTRAINT ck_schedules_jitter_is_a_share CHECK (((jitter >= (0)::double precision) AND (jitter <= (1)::double precision))),
+    CONSTRAINT ck_schedules_reason_for_skipping_is_known CHECK ((skipped_because = ANY (ARRAY['unfinished'::text, 'deactivated'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.schedules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.schedules OWNER TO secondbrain_owner;
+
+-- Name: TABLE schedules; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.schedules IS 'What becomes a job again and again; whichever worker finds a turn due enqueues it, once';
+
+-- Name: COLUMN schedules.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN schedules.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:<connector id>';
+
+-- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.kind IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.args IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.priority IS 'Of the jobs it enqueues; higher goes first within a tenant';
+
+-- Name: COLUMN schedules.every; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.every IS 'From one turn to the next, at least';
+
+-- Name: COLUMN schedules.jitter; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.jitter IS 'Up to this share of `every` is added to each turn, by chance';
+
+-- Name: COLUMN schedules.next_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.next_run_at IS 'When its next turn is due, by the database''s clock';
+
+-- Name: COLUMN schedules.paused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.paused_at IS 'Since when it has no turns';
+
+-- Name: COLUMN schedules.last_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_run_at IS 'When a turn last enqueued a job';
+
+-- Name: COLUMN schedules.last_job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_job_id IS 'That job; it may be purged by now';
+
+-- Name: COLUMN schedules.skipped_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.skipped_because IS 'Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated';
+
+-- Name: COLUMN schedules.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.created_at IS 'When the row was written';
+
+-- Name: COLUMN schedules.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.updated_at IS 'When somebody last changed it';
+
+-- Name: schedules; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.schedules AS
+ SELECT t.slug AS tenant,
+    s.name,
+    s.kind,
+    s.every,
+        CASE
+            WHEN (s.paused_at IS NOT NULL) THEN 'paused'::text
+            WHEN (t.deactivated_at IS NOT NULL) THEN 'deactivated'::text
+            WHEN (s.next_run_at < (now() - '00:00:10'::interval)) THEN 'late'::text
+            ELSE 'waiting'::text
+        END AS state,
+    s.next_run_at,
+        CASE
+            WHEN ((s.paused_at IS NULL) AND (s.next_run_at < now())) THEN (now() - s.next_run_at)
+            ELSE NULL::interval
+        END AS late_by,
+    s.last_run_at,
+    j.state AS last_job,
+    s.skipped_because,
+    s.paused_at,
+    s.id
+   FROM ((public.schedules s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = s.last_job_id)))
+  ORDER BY (s.paused_at IS NOT NULL), s.next_run_at;
+
+ALTER VIEW ops.schedules OWNER TO secondbrain_operator;
+
+-- Name: VIEW schedules; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.schedules IS 'What becomes a job again and again: when next, how late, what became of the last turn';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -1561,7 +1741,7 @@ COMMENT ON COLUMN public.sessions.ended_at IS 'When it was ended; its tokens are
 
 -- Name: COLUMN sessions.end_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected';
+COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected, deactivated, keys_replaced';
 
 -- Name: sessions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1585,6 +1765,83 @@ ALTER VIEW ops.sessions OWNER TO secondbrain_operator;
 -- Name: VIEW sessions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sessions IS 'Who is signed in, since when, and how sessions ended';
+
+-- Name: signing_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.signing_keys (
+    kid text NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    active_from timestamp with time zone NOT NULL,
+    retires_at timestamp with time zone,
+    retired_because text,
+    follows_master boolean NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT ck_signing_keys_reason_is_known CHECK ((retired_because = ANY (ARRAY['rotated'::text, 'compromised'::text]))),
+    CONSTRAINT ck_signing_keys_retired_with_a_reason CHECK (((retires_at IS NULL) = (retired_because IS NULL)))
+);
+
+ALTER TABLE public.signing_keys OWNER TO secondbrain_owner;
+
+-- Name: TABLE signing_keys; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.signing_keys IS 'Keys that sign tokens, states and names of streams, sealed with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.kid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.kid IS 'Its id, carried by what it signed';
+
+-- Name: COLUMN signing_keys.sealed; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.sealed IS '32 bytes, sealed for this row with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.created_at IS 'When the row was written';
+
+-- Name: COLUMN signing_keys.active_from; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.active_from IS 'When it begins to sign; published before';
+
+-- Name: COLUMN signing_keys.retires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retires_at IS 'When what it signed stops counting; none while it is the newest';
+
+-- Name: COLUMN signing_keys.retired_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retired_because IS 'rotated or compromised';
+
+-- Name: COLUMN signing_keys.follows_master; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.follows_master IS 'The first key: while it is accepted, so is what SECRET_KEYS itself has signed';
+
+-- Name: COLUMN signing_keys.made_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.made_by IS 'Who rotated: first use, maintenance, or a person where';
+
+-- Name: signing_keys; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.signing_keys AS
+ SELECT kid,
+        CASE
+            WHEN (retires_at <= now()) THEN 'retired'::text
+            WHEN (active_from > now()) THEN 'published'::text
+            WHEN (active_from = max(active_from) FILTER (WHERE ((active_from <= now()) AND ((retires_at IS NULL) OR (retires_at > now())))) OVER ()) THEN 'signing'::text
+            ELSE 'accepted'::text
+        END AS state,
+    created_at,
+    active_from,
+    retires_at,
+    retired_because,
+    made_by
+   FROM public.signing_keys k
+  ORDER BY created_at DESC;
+
+ALTER VIEW ops.signing_keys OWNER TO secondbrain_operator;
+
+-- Name: VIEW signing_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.signing_keys IS 'Which key signs, which ones are still accepted, and until when';
 
 -- Name: workers; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1733,10 +1990,13 @@ CREATE TABLE public.sync_runs (
     started_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
-    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> 'failed'::text) OR (error IS NOT NULL))),
+    trigger text DEFAULT 'user'::text NOT NULL,
+    is_full boolean DEFAULT false NOT NULL,
+    deleted_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
     CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
     CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
-    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text])))
+    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
@@ -1745,7 +2005,7 @@ ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
 
 -- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, with the checkpoint from which it goes on';
+COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
 
 -- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -1817,7 +2077,7 @@ COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
 
 -- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sync_runs.cursor IS 'Where the provider goes on after the last stored page';
+COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
 
 -- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -1843,6 +2103,18 @@ COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
 
 COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
 
+-- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule or webhook';
+
+-- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
+
+-- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
+
 -- Name: sync_errors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_errors AS
@@ -1864,11 +2136,198 @@ ALTER VIEW ops.sync_errors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.sync_errors IS 'Which items could not be taken, and why';
 
+-- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_items (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    external_id text NOT NULL,
+    revision text,
+    state text NOT NULL,
+    run_id uuid NOT NULL,
+    pass_number bigint NOT NULL,
+    missed_count integer DEFAULT 0 NOT NULL,
+    title text,
+    url text,
+    locator jsonb,
+    stage text,
+    reason text,
+    attempt integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
+
+-- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
+
+-- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
+
+-- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
+
+-- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
+
+-- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
+
+-- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
+
+-- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
+
+-- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
+
+-- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
+
+-- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
+
+-- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
+
+-- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
+
+-- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
+
+-- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
+
+-- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
+
+-- Name: sync_positions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_positions (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    cursor jsonb,
+    pass_number bigint DEFAULT '1'::bigint NOT NULL,
+    is_full boolean DEFAULT true NOT NULL,
+    is_whole boolean DEFAULT true NOT NULL,
+    unlisted text[] DEFAULT '{}'::text[] NOT NULL,
+    full_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.sync_positions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_positions OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_positions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_positions IS 'Where the next run of a connector goes on: the checkpoint that survives runs';
+
+-- Name: COLUMN sync_positions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_positions.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.connector_id IS 'Whose place it is';
+
+-- Name: COLUMN sync_positions.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.cursor IS 'The provider''s own words for the place after the last stored page; none: the beginning';
+
+-- Name: COLUMN sync_positions.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.pass_number IS 'Counts passes over everything; items remember the last that saw them';
+
+-- Name: COLUMN sync_positions.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.is_full IS 'Whether a pass over everything is under way or comes next';
+
+-- Name: COLUMN sync_positions.is_whole; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass';
+
+-- Name: COLUMN sync_positions.unlisted; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.unlisted IS 'Beginnings of the external ids that what could not be listed in that pass may hide';
+
+-- Name: COLUMN sync_positions.full_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.full_at IS 'When the last pass over everything was over';
+
+-- Name: COLUMN sync_positions.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.updated_at IS 'When it last moved';
+
+-- Name: sync_positions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_positions AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+    p.is_full,
+    p.is_whole,
+    p.full_at,
+    p.updated_at,
+    i.items,
+    i.failing,
+    i.next_retry_at,
+    i.missed,
+    c.id
+   FROM (((public.sync_positions p
+     JOIN public.tenants t ON ((t.id = p.tenant_id)))
+     JOIN public.connectors c ON (((c.tenant_id = p.tenant_id) AND (c.id = p.connector_id))))
+     CROSS JOIN LATERAL ( SELECT count(*) AS items,
+            count(*) FILTER (WHERE (s.state = 'failed'::text)) AS failing,
+            min(s.retry_at) FILTER (WHERE (s.state = 'failed'::text)) AS next_retry_at,
+            count(*) FILTER (WHERE (s.missed_count > 0)) AS missed
+           FROM public.sync_items s
+          WHERE ((s.tenant_id = p.tenant_id) AND (s.connector_id = p.connector_id))) i)
+  ORDER BY t.slug, c.type;
+
+ALTER VIEW ops.sync_positions OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_positions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_positions IS 'Where connectors go on, how many items each has, and how many of them fail or were missed';
+
 -- Name: sync_runs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_runs AS
  SELECT t.slug AS tenant,
     r.connector_type AS connector,
+    r.trigger,
+    r.is_full,
     r.state,
     r.stage,
     r.processed_count AS processed,
@@ -1876,6 +2335,7 @@ CREATE VIEW ops.sync_runs AS
     r.stored_count AS stored,
     r.unchanged_count AS unchanged,
     r.failed_count AS failed,
+    r.deleted_count AS deleted,
     r.note,
     r.error,
     r.resume_at,
@@ -1895,6 +2355,76 @@ ALTER VIEW ops.sync_runs OWNER TO secondbrain_operator;
 -- Name: VIEW sync_runs; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sync_runs IS 'What is being synced and how far it is; unfinished runs first';
+
+-- Name: sync_transitions; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_transitions (
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    state text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.sync_transitions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_transitions OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_transitions; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_transitions IS 'Every change of a run''s state: when, to what, by whom and why';
+
+-- Name: COLUMN sync_transitions.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_transitions.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.run_id IS 'Which run';
+
+-- Name: COLUMN sync_transitions.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.seq IS 'The run''s seq at that moment';
+
+-- Name: COLUMN sync_transitions.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.state IS 'What it became';
+
+-- Name: COLUMN sync_transitions.actor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.actor IS 'Who did it: user, schedule, webhook or worker, with its id';
+
+-- Name: COLUMN sync_transitions.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.reason IS 'Why, for a person';
+
+-- Name: COLUMN sync_transitions.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_transitions.created_at IS 'When the row was written';
+
+-- Name: sync_transitions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.sync_transitions AS
+ SELECT t.slug AS tenant,
+    r.connector_type AS connector,
+    s.created_at,
+    s.state,
+    s.actor,
+    s.reason,
+    s.run_id,
+    s.seq
+   FROM ((public.sync_transitions s
+     JOIN public.sync_runs r ON (((r.tenant_id = s.tenant_id) AND (r.id = s.run_id))))
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+  ORDER BY s.created_at DESC, s.seq DESC;
+
+ALTER VIEW ops.sync_transitions OWNER TO secondbrain_operator;
+
+-- Name: VIEW sync_transitions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.sync_transitions IS 'How runs came to their states: when, by whom and why; the newest first';
 
 -- Name: chunks; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -2321,20 +2851,45 @@ ALTER TABLE ONLY public.rate_limits
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT pk_refresh_tokens PRIMARY KEY (tenant_id, token_sha256);
 
+-- Name: schedules pk_schedules; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT pk_schedules PRIMARY KEY (tenant_id, id);
+
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id);
+
+-- Name: signing_keys pk_signing_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.signing_keys
+    ADD CONSTRAINT pk_signing_keys PRIMARY KEY (kid);
 
 -- Name: sync_errors pk_sync_errors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_errors
     ADD CONSTRAINT pk_sync_errors PRIMARY KEY (tenant_id, run_id, external_id);
 
+-- Name: sync_items pk_sync_items; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT pk_sync_items PRIMARY KEY (tenant_id, connector_id, external_id);
+
+-- Name: sync_positions pk_sync_positions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT pk_sync_positions PRIMARY KEY (tenant_id, connector_id);
+
 -- Name: sync_runs pk_sync_runs; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT pk_sync_runs PRIMARY KEY (tenant_id, id);
+
+-- Name: sync_transitions pk_sync_transitions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT pk_sync_transitions PRIMARY KEY (tenant_id, run_id, seq);
 
 -- Name: tenant_components pk_tenant_components; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2437,6 +2992,14 @@ CREATE INDEX ix_oauth_nonces_expires_at ON public.oauth_nonces USING btree (expi
 
 CREATE INDEX ix_refresh_tokens_session ON public.refresh_tokens USING btree (tenant_id, session_id);
 
+-- Name: ix_schedules_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_due ON public.schedules USING btree (next_run_at) WHERE (paused_at IS NULL);
+
+-- Name: ix_schedules_last_job; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_last_job ON public.schedules USING btree (tenant_id, last_job_id);
+
 -- Name: ix_sessions_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
@@ -2444,6 +3007,14 @@ CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
 -- Name: ix_sessions_user; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_user ON public.sessions USING btree (tenant_id, user_id);
+
+-- Name: ix_sync_items_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_items_due ON public.sync_items USING btree (tenant_id, connector_id, retry_at) WHERE (state = 'failed'::text);
+
+-- Name: ix_sync_items_missed; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_sync_items_missed ON public.sync_items USING btree (tenant_id, connector_id, missed_count) WHERE (missed_count > 0);
 
 -- Name: ix_sync_runs_finished_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2456,6 +3027,10 @@ CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, con
 -- Name: ix_tenant_components_content; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
+
+-- Name: ix_tenants_deactivated; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
 
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2472,6 +3047,10 @@ CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (te
 -- Name: uq_graph_entities_identity; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_graph_entities_identity ON public.graph_entities USING btree (tenant_id, kind, provider, external_key);
+
+-- Name: uq_schedules_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_schedules_name ON public.schedules USING btree (tenant_id, name);
 
 -- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2655,6 +3234,11 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT fk_refresh_tokens_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: schedules fk_schedules_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT fk_schedules_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -2675,6 +3259,26 @@ ALTER TABLE ONLY public.sync_errors
 ALTER TABLE ONLY public.sync_errors
     ADD CONSTRAINT fk_sync_errors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: sync_items fk_sync_items_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT fk_sync_items_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_items fk_sync_items_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_items
+    ADD CONSTRAINT fk_sync_items_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sync_positions fk_sync_positions_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT fk_sync_positions_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_positions fk_sync_positions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_positions
+    ADD CONSTRAINT fk_sync_positions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sync_runs fk_sync_runs_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_runs
@@ -2684,6 +3288,16 @@ ALTER TABLE ONLY public.sync_runs
 
 ALTER TABLE ONLY public.sync_runs
     ADD CONSTRAINT fk_sync_runs_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: sync_transitions fk_sync_transitions_run; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT fk_sync_transitions_run FOREIGN KEY (tenant_id, run_id) REFERENCES public.sync_runs(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: sync_transitions fk_sync_transitions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.sync_transitions
+    ADD CONSTRAINT fk_sync_transitions_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: tenant_components fk_tenant_components_content; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2731,6 +3345,10 @@ ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 -- Name: embedding_cache; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.embedding_cache ENABLE ROW LEVEL SECURITY;
+
+-- Name: sessions ending; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY ending ON public.sessions AS RESTRICTIVE FOR UPDATE TO secondbrain_operator USING ((ended_at IS NULL)) WITH CHECK ((ended_at IS NOT NULL));
 
 -- Name: entity_aliases; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -2832,6 +3450,10 @@ CREATE POLICY operator ON public.oauth_nonces TO secondbrain_operator USING (tru
 
 CREATE POLICY operator ON public.refresh_tokens TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: schedules operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -2840,9 +3462,21 @@ CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) W
 
 CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: sync_items operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_items TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_positions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_positions TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sync_runs operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sync_runs TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: sync_transitions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.sync_transitions TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: tenant_components operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2860,6 +3494,16 @@ CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH
 
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 
+-- Name: jobs scheduled; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY scheduled ON public.jobs AS RESTRICTIVE FOR INSERT TO secondbrain_operator WITH CHECK ((EXISTS ( SELECT
+   FROM public.schedules s
+  WHERE ((s.tenant_id = jobs.tenant_id) AND (s.last_job_id = jobs.id) AND (s.kind = jobs.kind) AND (s.args = jobs.args) AND (s.priority = jobs.priority)))));
+
+-- Name: schedules; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
+
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (true);
@@ -2872,9 +3516,21 @@ ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sync_errors ENABLE ROW LEVEL SECURITY;
 
+-- Name: sync_items; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_items ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_positions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_positions ENABLE ROW LEVEL SECURITY;
+
 -- Name: sync_runs; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.sync_runs ENABLE ROW LEVEL SECURITY;
+
+-- Name: sync_transitions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.sync_transitions ENABLE ROW LEVEL SECURITY;
 
 -- Name: api_keys tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2944,6 +3600,10 @@ CREATE POLICY tenant ON public.oauth_nonces TO secondbrain_app USING ((tenant_id
 
 CREATE POLICY tenant ON public.refresh_tokens TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: schedules tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -2952,9 +3612,21 @@ CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (
 
 CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: sync_items tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_items TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_positions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_positions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sync_runs tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sync_runs TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: sync_transitions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.sync_transitions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: tenant_components tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -2992,10 +3664,10 @@ GRANT USAGE ON SCHEMA public TO secondbrain_operator;
 GRANT USAGE ON SCHEMA public TO secondbrain_search;
 GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) TO secondbrain_app;
 
 -- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3050,6 +3722,14 @@ GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 -- Name: TABLE api_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
+
+-- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
+
+-- Name: TABLE caches; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.caches TO secondbrain_readonly;
 
 -- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3229,10 +3909,6 @@ GRANT SELECT(expires_at) ON TABLE public.idempotency_keys TO secondbrain_operato
 
 GRANT SELECT ON TABLE ops.idempotency_keys TO secondbrain_readonly;
 
--- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
-
 -- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.instances TO secondbrain_readonly;
@@ -3308,9 +3984,29 @@ GRANT SELECT ON TABLE ops.oauth_nonces TO secondbrain_readonly;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.jobs TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.jobs TO secondbrain_operator;
 
+-- Name: COLUMN jobs.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(tenant_id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(kind) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.args; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(args) ON TABLE public.jobs TO secondbrain_operator;
+
 -- Name: COLUMN jobs.state; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT UPDATE(state) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.priority; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(priority) ON TABLE public.jobs TO secondbrain_operator;
 
 -- Name: COLUMN jobs.run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3352,14 +4048,63 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO secondbrain_ope
 
 GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
 
+-- Name: TABLE schedules; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedules TO secondbrain_app;
+GRANT SELECT ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.next_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(next_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_job_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_job_id) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.skipped_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(skipped_because) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: TABLE schedules; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.schedules TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sessions TO secondbrain_operator;
 
+-- Name: COLUMN sessions.ended_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(ended_at) ON TABLE public.sessions TO secondbrain_operator;
+
+-- Name: COLUMN sessions.end_reason; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(end_reason) ON TABLE public.sessions TO secondbrain_operator;
+
 -- Name: TABLE sessions; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sessions TO secondbrain_readonly;
+
+-- Name: TABLE signing_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retires_at) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retired_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retired_because) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: TABLE signing_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.signing_keys TO secondbrain_readonly;
 
 -- Name: TABLE workers; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3383,9 +4128,78 @@ GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.sync_errors TO secondbrain_readonly;
 
+-- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
+
+-- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: TABLE sync_positions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_positions TO secondbrain_app;
+
+-- Name: COLUMN sync_positions.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.pass_number; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(pass_number) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.is_full; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(is_full) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.is_whole; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(is_whole) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.full_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(full_at) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: COLUMN sync_positions.updated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(updated_at) ON TABLE public.sync_positions TO secondbrain_operator;
+
+-- Name: TABLE sync_positions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_positions TO secondbrain_readonly;
+
 -- Name: TABLE sync_runs; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sync_runs TO secondbrain_readonly;
+
+-- Name: TABLE sync_transitions; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_transitions TO secondbrain_app;
+GRANT SELECT ON TABLE public.sync_transitions TO secondbrain_operator;
+
+-- Name: TABLE sync_transitions; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.sync_transitions TO secondbrain_readonly;
 
 -- Name: TABLE chunks; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -1,34 +1,25 @@
-"""The sources existing clients show a card for, whether or not they can be connected here yet."""
+"""The sources people can choose from."""
 
-from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
 
+from backend.connectors.providers.provider import Provider
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """How a source presents itself. `auth_type`: oauth, api_key or config."""
-
-    type: str
-    name: str
-    description: str
-    icon: str
-    auth_type: str
+#: Adding a provider is one line here, in the order people see them.
+PROVIDER_MODULES: Final = ("slack", "gmail", "google_drive", "box", "github", "onedrive")
 
 
-CARDS = (
-    Card("slack", "Slack", "Channels, threads and files", "slack", "oauth"),
-    Card("gmail", "Gmail", "Mail threads and attachments", "gmail", "oauth"),
-    Card("box", "Box", "Files and folders", "box", "oauth"),
-    Card("github", "GitHub", "README, documentation, code, issues and pull requests", "github", "oauth"),
-    Card("onedrive", "OneDrive", "Files of OneDrive and SharePoint", "onedrive", "oauth"),
-    Card("pubmed", "PubMed", "Abstracts of biomedical literature", "pubmed", "config"),
-    Card("webscraper", "Web pages", "Pages of a website", "webscraper", "config"),
-    Card("researchgate", "ResearchGate", "Not available on this server", "researchgate", "config"),
-    Card("googlescholar", "Google Scholar", "Not available on this server", "googlescholar", "config"),
+def load_providers() -> MappingProxyType[str, Provider]:
+    """Every provider, by the type of its connectors."""
+    modules = (import_module(f"backend.connectors.providers.{name}") for name in PROVIDER_MODULES)
+    return MappingProxyType({module.PROVIDER.type: module.PROVIDER for module in modules})
+
+
+#: Names existing clients show a card for although nothing can be connected under them, and why.
+NOT_AVAILABLE: Final = MappingProxyType(
+    {
+        "researchgate": ("ResearchGate", "Not available: it has no API for reading"),
+        "googlescholar": ("Google Scholar", "Not available: it has no API for reading"),
+    }
 )
-
-NAMES = frozenset(card.type for card in CARDS)
-
-
-def card_of(connector_type: str) -> Card | None:
-    """The card of a source, if it is one of ours."""
-    return next((card for card in CARDS if card.type == connector_type), None)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, CreatedAt, Json, Key, Moment, TenantKey, Words
@@ -65,4 +65,13 @@ class Credential(Base):
     connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Whose credentials these are")
     sealed: Mapped[bytes] = mapped_column(comment="Ciphertext with its key id; opens only for this row")
     expires_at: Mapped[Moment | None] = mapped_column(comment="When the access token expires, if it does")
+    version: Mapped[int] = mapped_column(
+        BigInteger,
+        server_default="1",
+        comment="Raised whenever they are replaced; tells whether a refusal is news",
+    )
+    renewer: Mapped[UUID | None] = mapped_column(comment="Who is renewing them; only its answer is stored")
+    renewing_until: Mapped[Moment | None] = mapped_column(
+        comment="Until when it may take to renew them; then somebody else may"
+    )
     updated_at: Mapped[CreatedAt] = mapped_column(comment="When they were last obtained or refreshed")

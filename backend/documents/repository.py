@@ -1,7 +1,7 @@
 """Store (whole or not at all), what is known already, list, get, delete."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +94,52 @@ class DocumentRepository:
             external_id
             for external_id, sha256, deleted_at in rows
             if deleted_at is not None or sha256 == hashes[external_id]
+        )
+
+    def list_deleted_here(
+        self, tenant_id: UUID, connector_id: UUID | None, external_ids: Collection[str]
+    ) -> frozenset[str]:
+        """Which of `external_ids` somebody deleted here: they stay deleted, whatever the source has."""
+        if not external_ids:
+            return frozenset()
+        return frozenset(
+            self._session.scalars(
+                select(Document.external_id).where(
+                    Document.tenant_id == tenant_id,
+                    Document.connector_id.is_not_distinct_from(connector_id),
+                    Document.external_id == func.any(list(external_ids)),
+                    Document.deleted_at.is_not(None),
+                )
+            )
+        )
+
+    def find_ids(
+        self, tenant_id: UUID, connector_id: UUID | None, external_ids: Collection[str]
+    ) -> Sequence[UUID]:
+        """Ids of documents that are here, and locks them until the transaction ends."""
+        return self._session.scalars(
+            select(Document.id)
+            .where(
+                Document.tenant_id == tenant_id,
+                Document.connector_id.is_not_distinct_from(connector_id),
+                Document.external_id == func.any(list(external_ids)),
+                Document.deleted_at.is_(None),
+            )
+            .order_by(Document.id)
+            .with_for_update()
+        ).all()
+
+    def remove(self, tenant_id: UUID, document_ids: Collection[UUID]) -> int:
+        """Removes documents with their chunks and keeps no tombstone: the source may bring them again.
+
+        Nothing may cite them any more. How many there were.
+        """
+        return len(
+            self._session.scalars(
+                delete(Document)
+                .where(Document.tenant_id == tenant_id, Document.id == func.any(list(document_ids)))
+                .returning(Document.id)
+            ).all()
         )
 
     def store(self, tenant_id: UUID, connector_id: UUID | None, new: NewDocument) -> UUID | None:

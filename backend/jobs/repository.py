@@ -78,7 +78,7 @@ class JobRepository:
     ) -> list[Claim]:
         """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
 
-        Empty as well for a worker that is unknown or has said goodbye. A batch is spread over the tenants that
+        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is spread over the tenants that
         wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
         jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
 
@@ -170,6 +170,10 @@ class JobRepository:
         )
         return state
 
+    def stop_all(self, tenant_id: UUID) -> int:
+        """Asks the tenant's running jobs to stop; returns how many. While it is deactivated none is claimed."""
+        return len(self._session.execute(text(statements.STOP_ALL), {"tenant_id": tenant_id}).all())
+
     def release_stalled(
         self, *, worker_id: UUID | None = None, in_hand: Collection[Claim] = ()
     ) -> list[Released]:
@@ -203,6 +207,23 @@ class JobRepository:
         return bool(
             self._session.scalar(
                 text("SELECT pg_try_advisory_xact_lock(hashtextextended(:chore, 5003))"), {"chore": chore}
+            )
+        )
+
+    def is_anybody_waiting(self, *, but: UUID, kind: str) -> bool:
+        """Whether a job of that kind is due and waits, of another tenant than `but` (operator transaction)."""
+        return bool(
+            self._session.scalar(
+                select(
+                    select(Job.id)
+                    .where(
+                        Job.state == "queued",
+                        Job.run_at <= func.now(),
+                        Job.kind == kind,
+                        Job.tenant_id != but,
+                    )
+                    .exists()
+                )
             )
         )
 

@@ -171,7 +171,7 @@ def _status(run: SyncRun) -> tuple[str, str]:
     match run.state:
         case "completed" | "completed_with_errors":
             return "complete", "complete"
-        case "failed" | "cancelled":
+        case "failed" | "interrupted" | "cancelled":
             return "error", "error"
         case "queued":
             return "connecting", "started"
@@ -191,6 +191,8 @@ def _headline(run: SyncRun) -> str:
             return f"Sync complete; {run.failed_count} items could not be taken"
         case "failed":
             return "Sync failed"
+        case "interrupted":
+            return "Sync interrupted; the next one goes on from here"
         case "cancelled":
             return "Sync cancelled"
         case _:

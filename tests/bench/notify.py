@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from threading import Thread
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -50,7 +49,6 @@ def _inside(session: Session, row: UUID, number: int) -> None:
 
 
 Write = Callable[[Session, UUID, int], None]
-Orders = Connection[Any, Any]
 
 _WAYS: Final = MappingProxyType(
     {"without": _without, "ours": _with_hint, "pg_notify in the transaction": _inside}
@@ -107,7 +105,7 @@ def run(args: argparse.Namespace) -> Report:
 
 
 @contextmanager
-def _processes(url: str, threads: int) -> Iterator[list[Orders]]:
+def _processes(url: str, threads: int) -> Iterator["list[Connection[Any, Any]]"]:
     """The writers' processes, each at the other end of a pipe: it takes (way, seconds), and answers with calls."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(_PROCESSES)
@@ -127,7 +125,7 @@ def _processes(url: str, threads: int) -> Iterator[list[Orders]]:
             process.join(10)
 
 
-def _writers(url: str, threads: int, barrier: Barrier, orders: Orders) -> None:
+def _writers(url: str, threads: int, barrier: Barrier, orders: "Connection[Any, Any]") -> None:
     """One process, until it is told None."""
     db = Database(create_engine(url, pool_size=threads, application_name="bench"), Notifier(url))
     rows = [_register(db) for _ in range(threads)]

@@ -83,13 +83,12 @@ def _ours(fleet: Fleet, args: argparse.Namespace) -> Iterator[Row]:
     tenant_id, run_id = UUID(client.tenant_id), UUID(started["run_id"])
     db = fleet.database.db
     with db.transaction(tenant_id) as session:
-        SyncRunRepository(session).take_up(tenant_id, run_id)
+        SyncRunRepository(session).take_up(tenant_id, run_id, cursor=None, is_full=True)
     _add_documents(db, tenant_id)
 
     def commit() -> tuple[int, float]:
         with db.transaction(tenant_id) as session:
-            page = PageResult({"n": 1}, found=1, stored=1, unchanged=0, chunks=1)
-            after = SyncRunRepository(session).advance(tenant_id, run_id, page)
+            after = SyncRunRepository(session).advance(tenant_id, run_id, PageResult(stored=1, chunks=1))
         committed_at = time.monotonic()
         assert after is not None
         return after.seq, committed_at

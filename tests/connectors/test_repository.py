@@ -43,7 +43,7 @@ def store(db: Database, keyring: Keyring, connector: Connector, secret: bytes = 
 
 def opened(db: Database, keyring: Keyring, connector: Connector) -> bytes:
     with db.transaction(connector.tenant_id) as session:
-        return CredentialRepository(session, keyring).open(connector.tenant_id, connector.id)
+        return CredentialRepository(session, keyring).open(connector.tenant_id, connector.id).secret
 
 
 # -- connections --------------------------------------------------------------------------------------------

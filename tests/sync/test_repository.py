@@ -10,8 +10,9 @@ import pytest
 
 from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database
+from backend.sync.failures.repository import Failure, SyncErrorRepository
 from backend.sync.models import SyncRun
-from backend.sync.repository import Failure, PageResult, SyncRunNotFound, SyncRunRepository
+from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
 from tests.conftest import Account, TestDatabase
 
 
@@ -41,8 +42,11 @@ def get(db: Database, account: Account, run_id: UUID) -> SyncRun:
         return SyncRunRepository(session).get(account.tenant_id, run_id)
 
 
-def page(cursor: str = "a") -> PageResult:
-    return PageResult(cursor={"at": cursor}, found=3, stored=2, unchanged=1, chunks=9)
+PAGE = PageResult(stored=2, unchanged=1, chunks=9)
+
+
+def take_up(runs: SyncRunRepository, run: SyncRun) -> SyncRun | None:
+    return runs.take_up(run.tenant_id, run.id, cursor={"at": "a"}, is_full=False)
 
 
 def test_start_joins_the_unfinished_run(db: Database, account: Account, connector_id: UUID) -> None:
@@ -77,27 +81,25 @@ def test_start_by_many_at_once_makes_one_run(
     assert sum(is_new for _, is_new in made) == 1
 
 
-def test_advance_adds_counts_and_keeps_the_checkpoint(db: Database, account: Account, run: SyncRun) -> None:
+def test_advance_adds_counts(db: Database, account: Account, run: SyncRun) -> None:
     with db.transaction(account.tenant_id) as session:
         runs = SyncRunRepository(session)
-        runs.take_up(account.tenant_id, run.id)
-        runs.advance(account.tenant_id, run.id, page("a"))
+        take_up(runs, run)
+        runs.advance(account.tenant_id, run.id, PAGE)
     with db.transaction(account.tenant_id) as session:
-        SyncRunRepository(session).advance(account.tenant_id, run.id, page("b"))
+        SyncRunRepository(session).advance(account.tenant_id, run.id, PAGE)
     now = get(db, account, run.id)
     assert (now.found_count, now.processed_count, now.stored_count, now.unchanged_count) == (6, 6, 4, 2)
-    assert (now.chunk_count, now.cursor, now.state) == (18, {"at": "b"}, "running")
+    assert (now.chunk_count, now.cursor, now.state) == (18, {"at": "a"}, "running")
     assert now.seq == run.seq + 3
 
 
-def test_advance_rolled_back_leaves_counts_and_checkpoint(
-    db: Database, account: Account, run: SyncRun
-) -> None:
+def test_advance_rolled_back_leaves_counts(db: Database, account: Account, run: SyncRun) -> None:
     with suppress(RuntimeError), db.transaction(account.tenant_id) as session:
-        SyncRunRepository(session).advance(account.tenant_id, run.id, page())
+        SyncRunRepository(session).advance(account.tenant_id, run.id, PAGE)
         raise RuntimeError
     now = get(db, account, run.id)
-    assert (now.found_count, now.cursor, now.seq) == (0, None, run.seq)
+    assert (now.found_count, now.seq) == (0, run.seq)
 
 
 def test_advance_by_many_at_once_loses_nothing(
@@ -106,7 +108,7 @@ def test_advance_by_many_at_once_loses_nothing(
     def advance() -> None:
         for _ in range(10):
             with database.db.transaction(account.tenant_id) as session:
-                SyncRunRepository(session).advance(account.tenant_id, run.id, page())
+                SyncRunRepository(session).advance(account.tenant_id, run.id, PAGE)
 
     threads = [threading.Thread(target=advance) for _ in range(8)]
     for thread in threads:
@@ -126,11 +128,11 @@ def test_failures_are_recorded_once_and_make_the_end_say_so(
             SyncRunRepository(session).advance(
                 account.tenant_id,
                 run.id,
-                PageResult({}, found=0, stored=0, unchanged=0, chunks=0, failures=[failure]),
+                PageResult(failures=[failure]),
             )
     with db.transaction(account.tenant_id) as session:
         runs = SyncRunRepository(session)
-        listed = runs.list_failures(account.tenant_id, run.id)
+        listed = SyncErrorRepository(session).list_of(account.tenant_id, run.id)
         runs.finish(account.tenant_id, run.id)
     assert [(f.external_id, f.stage, f.reason) for f in listed] == [
         ("a/b:file:x.pdf", "parse", "The document is encrypted.")
@@ -140,20 +142,45 @@ def test_failures_are_recorded_once_and_make_the_end_say_so(
     assert ended.finished_at is not None
 
 
-@pytest.mark.parametrize("end", ["finish", "cancel", "fail"])
+@pytest.mark.parametrize("end", ["finish", "cancel", "fail", "interrupt"])
 def test_ended_run_never_changes_again(db: Database, account: Account, run: SyncRun, end: str) -> None:
-    arguments = ("Broken.",) if end == "fail" else ()
+    arguments = ("Broken.",) if end in ("fail", "interrupt") else ()
     with db.transaction(account.tenant_id) as session:
         getattr(SyncRunRepository(session), end)(account.tenant_id, run.id, *arguments)
     before = get(db, account, run.id)
     with db.transaction(account.tenant_id) as session:
         runs = SyncRunRepository(session)
-        assert runs.advance(account.tenant_id, run.id, page()) is None
-        assert runs.take_up(account.tenant_id, run.id) is None
+        assert runs.advance(account.tenant_id, run.id, PAGE) is None
+        assert take_up(runs, run) is None
         runs.fail(account.tenant_id, run.id, "late")
         runs.describe(account.tenant_id, run.id, stage="indexing", note="late")
     after = get(db, account, run.id)
     assert (after.seq, after.state, after.error) == (before.seq, before.state, before.error)
+
+
+def test_advance_counts_what_is_still_ahead_as_found(db: Database, account: Account, run: SyncRun) -> None:
+    """A page half done and done again from its beginning shows no item more than there is."""
+    for ahead in (7, 7, 4):
+        with db.transaction(account.tenant_id) as session:
+            page = PageResult(stored=3 if ahead == 4 else 0, ahead=ahead)
+            SyncRunRepository(session).advance(account.tenant_id, run.id, page)
+    now = get(db, account, run.id)
+    assert (now.found_count, now.processed_count) == (7, 3)
+
+
+def test_start_and_end_say_who_did_it(db: Database, account: Account, connector_id: UUID) -> None:
+    with db.transaction(account.tenant_id) as session:
+        run, _ = SyncRunRepository(session, actor="schedule").start(
+            account.tenant_id, connector_id, connector_type="github", requested_by=None, trigger="schedule"
+        )
+    with db.transaction(account.tenant_id) as session:
+        SyncRunRepository(session, actor="worker 7").fail(account.tenant_id, run.id, "Broken.")
+    with db.transaction(account.tenant_id) as session:
+        seen = SyncRunRepository(session).list_transitions(account.tenant_id, run.id)
+    assert [(t.state, t.actor, t.reason) for t in seen] == [
+        ("queued", "schedule", None),
+        ("failed", "worker 7", "Broken."),
+    ]
 
 
 def test_wait_says_until_when_and_goes_on(db: Database, account: Account, run: SyncRun) -> None:
@@ -163,7 +190,7 @@ def test_wait_says_until_when_and_goes_on(db: Database, account: Account, run: S
     waiting = get(db, account, run.id)
     assert (waiting.state, waiting.resume_at, waiting.note) == ("waiting", until, "Rate limit")
     with db.transaction(account.tenant_id) as session:
-        taken = SyncRunRepository(session).take_up(account.tenant_id, run.id)
+        taken = take_up(SyncRunRepository(session), run)
     assert taken is not None
     assert (taken.state, taken.resume_at) == ("running", None)
 
@@ -200,3 +227,31 @@ def test_purge_finished_keeps_the_newest_run(own_database: TestDatabase) -> None
     assert get(db, account, runs[-1]).id == runs[-1]
     with pytest.raises(SyncRunNotFound):
         get(db, account, runs[0])
+
+
+def end_it(database: TestDatabase, run: SyncRun, ago: timedelta) -> None:
+    """As if the run had ended so long ago."""
+    with database.admin() as connection:
+        connection.execute(
+            "UPDATE sync_runs SET state = 'completed', finished_at = now() - %s WHERE id = %s", (ago, run.id)
+        )
+
+
+def test_current_run_is_none_a_day_after_its_end(
+    db: Database, database: TestDatabase, account: Account, connector_id: UUID, run: SyncRun
+) -> None:
+    def current() -> SyncRun | None:
+        with db.transaction(account.tenant_id) as session:
+            return SyncRunRepository(session).find_current(account.tenant_id, connector_id)
+
+    assert (found := current()) is not None
+    assert found.id == run.id
+    end_it(database, run, timedelta(hours=23, minutes=59))
+    assert current() is not None
+    end_it(database, run, timedelta(hours=24, seconds=5))
+    assert current() is None
+    # The history stays, and the next run is shown again.
+    assert get(db, account, run.id).state == "completed"
+    newer, _ = start(db, account, connector_id)
+    assert (found := current()) is not None
+    assert found.id == newer.id

@@ -1,17 +1,15 @@
-"""The services an account can be connected to, one folder each.
+"""The services that can be synced, one folder each.
 
-`contract.py` says what a provider must be able to do; nothing outside a provider's folder knows more than
-that.
+`contract.py` says what a source must be able to do, `provider.py` what the product knows of a provider; nothing
+outside a provider's folder knows more than that. `conversation.py` is how most of them talk to their API,
+`code_grant.py` how their accounts are connected, `file_types.py` which files of a file store are documents.
 
 A provider is added in three steps:
 
-1. A folder named after it: `oauth.py` (an `OAuthProvider`, loaded by web processes, so it imports little) and
-   `source.py` (a `Source`, loaded by workers only).
-2. Its name in `PROVIDERS`, and the line that builds it where providers are wired.
-3. `tests/connectors/test_<name>_provider.py`, run against an emulator over real HTTP (`tests/emulators/`).
+1. A folder named after it: `__init__.py` with its `PROVIDER` (and what it asks people to choose, its
+   `settings_model`), `source.py` with a `Source` (loaded by workers only), and `oauth.py` with an `OAuthProvider` if
+   accounts are connected.
+2. Its name in `catalogue.PROVIDER_MODULES`.
+3. `tests/connectors/test_<name>_provider.py`, run over real HTTP: against an emulator (`tests/emulators/`), or
+   against a recorded exchange, written from the provider's published description of its API.
 """
-
-from typing import Final
-
-#: Names of the providers that have code here; the name is also the `type` of their connectors.
-PROVIDERS: Final = ("github",)

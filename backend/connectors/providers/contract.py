@@ -1,17 +1,20 @@
 """What a provider must be able to do, and the values that cross that border.
 
-Two halves, because two kinds of process need them: `OAuthProvider` connects an account (web), `Source` reads
-it page by page (worker). Everything here is a plain frozen value; a page's cursor is JSON, so that whoever
-stores it can let another process on another machine go on after that page.
+Two halves, because two kinds of process need them: `OAuthProvider` connects an account (web), `Source` lists
+and reads it page by page (worker). Everything here is a plain frozen value; a page's cursor is JSON, so that
+whoever stores it can let another process on another machine go on after that page.
+
+A source lists and reads; it keeps nothing, decides nothing, retries little. What is unchanged, what failed and is
+tried again, what was deleted, when to wait and when to give up: that is the engine's (`flows/sync_connector`).
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
-from backend.errors import Forbidden, Unavailable
+from backend.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -39,6 +42,36 @@ class RateLimited(Unavailable):
         self.resume_at = resume_at
 
 
+class CursorExpired(Conflict):
+    """The provider no longer knows what has changed since then; everything has to be listed again."""
+
+
+class ItemGone(NotFound):
+    """The provider no longer has this item, or hides it from this account."""
+
+
+class ItemUnreadable(Unprocessable):
+    """The provider does not hand this item over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item as a listing shows it. What is unchanged since it was stored is never read."""
+
+    external_id: str
+    """Names the item within its connector, the same in every pass."""
+    title: str
+    url: str | None
+    """Where a person opens it at the provider."""
+    revision: str | None
+    """Another one whenever the content is another one, such as a blob's sha or a version number; None when the
+    listing does not tell, so that the item must be read to know."""
+    locator: Mapping[str, JSON]
+    """What `Source.read` needs to find it. Stored when reading fails, so that it can be tried again in days."""
+    listed: Any = field(default=None, repr=False, compare=False)
+    """What the listing told already, to save `read` a request; never stored, so `read` must do without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceItem:
     """One document as the provider has it now."""
@@ -56,54 +89,91 @@ class SourceItem:
     url: str | None
     """Where a person opens it at the provider."""
     author: str | None
+    """Who wrote it, by the name that tells people apart there (a login, an address, a user id)."""
     created_at: datetime | None
     """Aware; None when the provider does not say."""
     updated_at: datetime | None
     metadata: Mapping[str, JSON]
+    """What people filter by and see with a source: `labels`, `channel`, `participants`, `folder_path`,
+    `file_type`, `language`, … Small: ids and names, no text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
-    """One item that could not be read; the pass goes on without it."""
+    """Something that could not be listed, such as a folder; the pass goes on without it."""
 
     external_id: str
     url: str | None
     stage: str
-    """What was being done, such as `download`."""
+    """What was being done, such as `list`."""
     reason: str
     """One sentence for the user: no internals, no secrets."""
+    hides: tuple[str, ...] = ("",)
+    """Beginnings of the external ids of all items that it may hide: a pass that does not show them proves nothing about
+    them. An empty one: it may hide any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one step of a pass brought, and where to go on."""
+    """What one step of a pass showed, and where to go on."""
 
-    items: tuple[SourceItem, ...]
-    failures: tuple[ItemFailure, ...]
     cursor: Mapping[str, JSON]
-    """JSON; `Source.pages(cursor)` yields what comes after this page."""
-    total: int | None
-    """Items in the whole pass when the provider says so beforehand, else None. An estimate: an item may
-    vanish or turn out unreadable while the pass runs."""
-    note: str | None
+    """JSON; `Source.pages(cursor)` yields what comes after this page. After the last page of a pass it stands for
+    this moment: given to `pages` later, it yields what has changed since."""
+    entries: tuple[Entry, ...] = ()
+    """In any order; the same item may come again on another page."""
+    gone: tuple[str, ...] = ()
+    """External ids of items that the provider says are deleted, or no longer to be seen."""
+    failures: tuple[ItemFailure, ...] = ()
+    is_full: bool = False
+    """Whether it is part of a pass over everything there is. What such a pass does not show, twice in a row and
+    without a failure that may hide it, has been deleted at the source."""
+    total: int | None = None
+    """Items in the whole pass when the provider says so, else None. Never a guess."""
+    note: str | None = None
     """Headline for people who watch, such as `octocat/handbook: issues`."""
 
 
 class Source(Protocol):
     """Reads one connected account. Not shared between threads."""
 
-    def pages(self, cursor: Mapping[str, JSON] | None) -> Iterator[Page]:
-        """Yield every item once, from the beginning (`None`) or after the page `cursor` came with.
+    def pages(self, since: Mapping[str, JSON] | None) -> Iterator[Page]:
+        """Yield everything there is (`None`), or what comes after the page that `since` came with.
 
-        Holds one page in memory at a time. Raises `CredentialsRejected`, `RateLimited` or
-        `ProviderUnavailable`; everything yielded before stays valid, and the last cursor continues from
-        there.
+        A pass, full or of changes, ends with the iterator, and at least one page, if an empty one, carries the
+        cursor to begin the next one with. Lists only, one page (at most some hundred entries) in memory at a time.
+
+        Raises `CursorExpired` (410, or 404 for a cursor; a full pass follows), `CredentialsRejected` (401: they are
+        renewed once, and a new source goes on), `RateLimited`, `ProviderUnavailable` or `ProviderRefused` (nothing
+        at all can be read). Everything yielded before stays valid, and the last cursor continues from there.
+        """
+        ...
+
+    def read(self, entry: Entry) -> SourceItem:
+        """The item itself, with its body.
+
+        Raises `ItemGone`, or `ItemUnreadable` with the reason for the user (too large, no permission, encrypted …);
+        and `CredentialsRejected`, `RateLimited` or `ProviderUnavailable` as `pages` does.
         """
         ...
 
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a source is opened with."""
+
+    settings: Mapping[str, Any]
+    """What to sync: the connector's settings, as its `settings_model` has validated them."""
+    credentials: "Credentials | None"
+    """None for a source that needs none."""
+    api_base: str
+    """Origin of the provider's API, without a slash at the end; another one for a company's own server, or a test."""
+    allow_private_addresses: bool = False
+    """Whether sources that follow addresses may follow them into private networks; only tests do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +245,14 @@ class OAuthProvider(Protocol):
 
     def account(self, credentials: Credentials) -> Account:
         """Whose credentials these are. Raises `CredentialsRejected` or `ProviderUnavailable`."""
+        ...
+
+    def refresh(self, credentials: Credentials) -> Credentials:
+        """New credentials for ones with a refresh token, which may be spent by this.
+
+        Raises `CredentialsRejected` (`invalid_grant`: only connecting again helps), `ProviderRefused` or
+        `ProviderUnavailable` (it may have been spent all the same: RFC 6749 knows no answer to a lost answer).
+        """
         ...
 
     def revoke(self, credentials: Credentials) -> None:

@@ -8,12 +8,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from backend.connectors.models import Connector
-from backend.connectors.providers.contract import Credentials, OAuthProvider
+from backend.connectors.providers.contract import Account, Credentials, OAuthProvider
 from backend.connectors.repository import ConnectorRepository, CredentialRepository, CredentialsNotFound
-from backend.db.transaction import Database
+from backend.db.transaction import Database, Session
 from backend.errors import Invalid, StateError
 from backend.keyring import Keyring, SealBroken, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
+from backend.sync.positions.repository import SyncPositionRepository
 
 _TICKET = "oauth-begin"
 _STATE = "oauth-state"
@@ -104,11 +105,15 @@ class ConnectAccount:
 
     def confirmation(self, ticket: str, browser: str) -> str:
         """What the confirmation page's form carries: only this browser, for this ticket, has it."""
-        return self.keyring.derive_text(_CONFIRM, f"{ticket}\n{browser}")[1]
+        return self.keyring.mac(_CONFIRM, f"{ticket}\n{browser}".encode()).hex()
 
     def is_confirmed(self, ticket: str, browser: str, confirmation: str) -> bool:
         """Whether the form was rendered for this browser and this ticket."""
-        return secrets.compare_digest(self.confirmation(ticket, browser).encode(), confirmation.encode())
+        try:
+            mac = bytes.fromhex(confirmation)
+        except ValueError:
+            return False
+        return self.keyring.mac_matches(_CONFIRM, f"{ticket}\n{browser}".encode(), mac)
 
     def begin(self, attempt: Attempt, browser: str) -> str:
         """Binds the attempt to the browser, once; returns the provider's address.
@@ -150,24 +155,22 @@ class ConnectAccount:
         )
         account = provider.account(credentials)
         with self.db.transaction(attempt.tenant_id) as session:
-            connector = ConnectorRepository(session).connect(
+            return store_connection(
+                session,
+                self.keyring,
                 attempt.tenant_id,
                 attempt.connector_type,
                 connected_by=attempt.user_id,
-                account_id=account.external_id,
-                account_label=account.label,
+                account=account,
+                credentials=credentials,
             )
-            CredentialRepository(session, self.keyring).store(
-                attempt.tenant_id, connector.id, credentials.to_json(), expires_at=credentials.expires_at
-            )
-        return connector
 
     def disconnect(self, tenant_id: UUID, connector: Connector) -> bool:
         """Forgets the credentials here, then ends them at the provider; False when that did not work."""
         is_stored, opened = True, None
         with self.db.transaction(tenant_id) as session:
             try:
-                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id)
+                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id).secret
             except CredentialsNotFound:
                 is_stored = False
             except SealBroken:
@@ -205,3 +208,32 @@ class ConnectAccount:
         if attempt.connector_type != connector_type:
             raise StateInvalid("This connection attempt is for another source; start again.")
         return attempt
+
+
+def store_connection(
+    session: Session,
+    keyring: Keyring,
+    tenant_id: UUID,
+    connector_type: str,
+    *,
+    connected_by: UUID,
+    account: Account,
+    credentials: Credentials,
+) -> Connector:
+    """The connector, connected, with sealed credentials. Another account than before is read from its beginning."""
+    connectors = ConnectorRepository(session)
+    before = connectors.find(tenant_id, connector_type)
+    was = before.account_id if before else None
+    connector = connectors.connect(
+        tenant_id,
+        connector_type,
+        connected_by=connected_by,
+        account_id=account.external_id,
+        account_label=account.label,
+    )
+    CredentialRepository(session, keyring).store(
+        tenant_id, connector.id, credentials.to_json(), expires_at=credentials.expires_at
+    )
+    if was is not None and was != account.external_id:
+        SyncPositionRepository(session).begin_anew(tenant_id, connector.id)
+    return connector

@@ -5,22 +5,24 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import structlog
 from flask import Response, redirect, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
-from backend.connectors.catalogue import CARDS, card_of
+from backend.connectors.catalogue import NOT_AVAILABLE
 from backend.connectors.models import Connector
+from backend.connectors.providers.provider import Provider
 from backend.connectors.repository import ConnectorRepository
 from backend.errors import Forbidden, NotFound, StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
 from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
 from backend.flows.sync_connector.flow import cancel_sync
 from backend.sync.models import SyncRun
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import TenantRepository
 from backend.web import Answer, answer, cookie_principal, principal, public, services
@@ -86,25 +88,8 @@ class Integrations(Answer):
     connected_count: int
 
 
-#: Not `..`: the name becomes part of a path at the provider.
-Repository = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/\.{0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"
-    ),
-]
-
-
-class SourceSettings(BaseModel):
-    """What to sync."""
-
-    repositories: list[Repository] = Field(
-        default_factory=list, max_length=1000, description="owner/name; empty means all the account can see"
-    )
-
-
 class SettingsBody(BaseModel):
-    settings: SourceSettings
+    settings: dict[str, Any] = Field(description="What to sync, as the kind of source asks for it")
 
 
 class SettingsAnswer(Answer):
@@ -123,7 +108,7 @@ def list_integrations() -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connectors = {c.type: c for c in ConnectorRepository(session).list_all(who.tenant_id)}
         runs = SyncRunRepository(session).list_latest(who.tenant_id)
-    views = [_view(card.type, connectors.get(card.type), runs) for card in CARDS]
+    views = [_view(type_, connectors.get(type_), runs) for type_ in (*services().providers, *NOT_AVAILABLE)]
     connected = sum(view.status == "connected" for view in views)
     return answer(Integrations(integrations=views, connected_count=connected))
 
@@ -205,10 +190,15 @@ def configure(path: SourcePath, body: SettingsBody) -> Response:
     who = principal()
     if who.user.role == "viewer":
         raise AdminsOnly("Viewers of a workspace cannot change its sources.")
+    settings = _known(path.connector_type).settings_model.model_validate(body.settings)
     with services().db.transaction(who.tenant_id) as session:
         connectors = ConnectorRepository(session)
         connector = connectors.get(who.tenant_id, path.connector_type)
-        connectors.configure(who.tenant_id, connector.id, body.settings.model_dump())
+        chosen = settings.model_dump(mode="json")
+        if chosen != connector.settings:
+            connectors.configure(who.tenant_id, connector.id, chosen)
+            # What is new must be listed from its beginning; what is the same is not read again.
+            SyncPositionRepository(session).begin_anew(who.tenant_id, connector.id)
         session.refresh(connector)
         runs = SyncRunRepository(session).list_latest(who.tenant_id)
     return answer(SettingsAnswer(connector=_view(path.connector_type, connector, runs)))
@@ -226,7 +216,7 @@ def disconnect(path: SourcePath) -> Response:
         if connector is not None:
             run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
             if run is not None and not run.is_finished:
-                cancel_sync(session, run)
+                cancel_sync(session, run, cancelled_by=who.user_id)
     revoked = connector is None or _flow().disconnect(who.tenant_id, connector)
     message = (
         "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."
@@ -237,7 +227,13 @@ def disconnect(path: SourcePath) -> Response:
 def _flow() -> ConnectAccount:
     s = services()
     default = f"{s.settings.public_url}/api/integrations/{{}}/callback"
-    given: Mapping[str, str] = {"github": s.settings.github_redirect_uri}
+    given: Mapping[str, str] = {
+        "github": s.settings.github_redirect_uri,
+        "gmail": s.settings.google_redirect_uri,
+        "slack": s.settings.slack_redirect_uri,
+        "box": s.settings.box_redirect_uri,
+        "onedrive": s.settings.microsoft_redirect_uri,
+    }
     return ConnectAccount(
         db=s.db,
         keyring=s.keyring,
@@ -247,26 +243,37 @@ def _flow() -> ConnectAccount:
     )
 
 
-def _known(connector_type: str) -> None:
-    if card_of(connector_type) is None:
+def _known(connector_type: str) -> Provider:
+    provider = services().providers.get(connector_type)
+    if provider is None:
         raise UnknownSource
+    return provider
 
 
 def _view(connector_type: str, connector: Connector | None, runs: Mapping[Any, SyncRun]) -> Integration:
-    card = card_of(connector_type)
-    assert card is not None  # noqa: S101 - callers pass names from the catalogue
+    provider = services().providers.get(connector_type)
+    if provider is None:
+        name, description = NOT_AVAILABLE[connector_type]
+        return Integration(
+            type=connector_type,
+            status="not_configured",
+            name=name,
+            description=description,
+            icon=connector_type,
+            auth_type="config",
+        )
     status = "not_configured"
     run = None
     if connector is not None:
         status = "error" if connector.status == "needs_reconnect" else connector.status
         run = runs.get(connector.id)
     return Integration(
-        type=card.type,
+        type=provider.type,
         status=status,
-        name=card.name,
-        description=card.description,
-        icon=card.icon,
-        auth_type=card.auth_type,
+        name=provider.name,
+        description=provider.description,
+        icon=provider.icon,
+        auth_type=provider.auth_type,
         connector_id=str(connector.id) if connector else None,
         account=connector.account_label if connector else None,
         last_sync_at=run.finished_at.isoformat() if run and run.finished_at else None,
@@ -310,8 +317,8 @@ def _html(page: str, *, form_action: str) -> Response:
 
 
 def _name(connector_type: str) -> str:
-    card = card_of(connector_type)
-    return card.name if card else connector_type
+    provider = services().providers.get(connector_type)
+    return provider.name if provider else connector_type
 
 
 def _bound(response: Any, browser: str) -> Response:

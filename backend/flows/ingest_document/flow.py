@@ -5,12 +5,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.chunking import chunk
 from backend.documents.parsing.parser import parse
 from backend.documents.repository import NewChunk, NewDocument
 from backend.embeddings.providers.contract import Embedder
+from backend.errors import StateError, Unavailable
+
+_log = structlog.get_logger(__name__)
 
 
 def fingerprint(item: SourceItem) -> bytes:
@@ -74,6 +79,25 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: P
             for passage, vector in zip(passages, vectors, strict=True)
         ],
     )
+
+
+def try_to_prepare(
+    item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig
+) -> NewDocument | str:
+    """What `prepare` makes of the item, or why it cannot be taken, for a person: one item that breaks a parser must
+    not stop all others.
+
+    Raises what is no fault of the item: EmbeddingFailed and other kinds of Unavailable.
+    """
+    try:
+        return prepare(item, source_type=source_type, embedder=embedder, config=config)
+    except Unavailable:
+        raise
+    except StateError as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001 - logged
+        _log.exception("item failed", item=item.external_id)
+        return f"Internal error ({type(error).__name__})."
 
 
 def _storable(value: Any) -> Any:

@@ -10,6 +10,7 @@ from backend.errors import NotFound
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring
 from backend.sync.models import SyncRun
+from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 
 JOB_KIND = "sync"
@@ -17,26 +18,42 @@ _PURPOSE = "sync-stream"
 _MAC_BYTES = 16
 
 
-def start_sync(session: Session, connector: Connector, *, requested_by: UUID | None) -> tuple[SyncRun, bool]:
+def start_sync(
+    session: Session,
+    connector: Connector,
+    *,
+    requested_by: UUID | None = None,
+    trigger: str = "user",
+    is_full: bool = False,
+) -> tuple[SyncRun, bool]:
     """A run of the connector and the job that carries it out, in the caller's transaction.
 
-    Returns the unfinished run if there is one: (run, whether it is new).
+    It goes on where the last one ended, or over everything there is. Returns the unfinished run if there is one:
+    (run, whether it is new).
     """
-    runs = SyncRunRepository(session)
+    runs = SyncRunRepository(session, actor=f"user {requested_by}" if requested_by else trigger)
     run, is_new = runs.start(
-        connector.tenant_id, connector.id, connector_type=connector.type, requested_by=requested_by
+        connector.tenant_id,
+        connector.id,
+        connector_type=connector.type,
+        requested_by=requested_by,
+        trigger=trigger,
+        is_full=is_full,
     )
     if is_new:
+        if is_full:
+            SyncPositionRepository(session).begin_anew(connector.tenant_id, connector.id)
         job_id = JobRepository(session).enqueue(connector.tenant_id, JOB_KIND, {"run_id": str(run.id)})
         runs.attach_job(connector.tenant_id, run.id, job_id)
     return run, is_new
 
 
-def cancel_sync(session: Session, run: SyncRun) -> None:
-    """Cancels the run at once if no worker has it; otherwise the worker ends it after its current page."""
+def cancel_sync(session: Session, run: SyncRun, *, cancelled_by: UUID | None = None) -> None:
+    """Cancels the run at once if no worker has it; otherwise the worker ends it within a page."""
     state = JobRepository(session).cancel(run.tenant_id, run.job_id) if run.job_id else None
     if state != "running":
-        SyncRunRepository(session).cancel(run.tenant_id, run.id)
+        actor = f"user {cancelled_by}" if cancelled_by else "system"
+        SyncRunRepository(session, actor=actor).cancel(run.tenant_id, run.id)
 
 
 def stream_id(keyring: Keyring, tenant_id: UUID, run_id: UUID) -> str:

@@ -1,6 +1,7 @@
 """/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
 
 import time
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,8 +13,9 @@ from pydantic import BaseModel, Field
 from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
+from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunNotFound, SyncRunRepository
+from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Viewer, error_of, follow, progress_of
 from backend.web import (
     Answer,
@@ -30,6 +32,21 @@ api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syn
 #: Whoever holds only a run's name may follow it for this long after its end.
 _NAME_LIVES_SECONDS = 3600
 
+#: What is shown of a run that has been over for a day.
+_IDLE = MappingProxyType(
+    {
+        "status": "idle",
+        "state": "idle",
+        "stage": "Nothing to sync right now",
+        "total_items": 0,
+        "processed_items": 0,
+        "failed_items": 0,
+        "percent_complete": 0.0,
+        "current_item": None,
+        "error_message": None,
+    }
+)
+
 
 class SourcePath(BaseModel):
     connector_type: str
@@ -37,6 +54,10 @@ class SourcePath(BaseModel):
 
 class RunPath(BaseModel):
     sync_id: str = Field(max_length=200)
+
+
+class StartBody(BaseModel):
+    full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
 
 
 class SyncStarted(Answer):
@@ -87,12 +108,14 @@ class ProgressAnswer(Answer):
 
 @api.post("/api/integrations/<connector_type>/sync", responses={200: SyncStarted})
 def start(path: SourcePath) -> Response:
-    """Sync a source, or join the sync that is running."""
+    """Sync a source from where the last sync ended, or join the sync that is running."""
+    # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
+    wishes = StartBody.model_validate(request.get_json(silent=True, force=True) or {})
     who = principal()
     s = services()
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
-        run, is_new = start_sync(session, connector, requested_by=who.user_id)
+        run, is_new = start_sync(session, connector, requested_by=who.user_id, is_full=wishes.full_sync)
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
         message="Sync started." if is_new else "This source is being synced already.",
@@ -114,7 +137,7 @@ def status(path: SourcePath) -> Response:
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
+        run = connector and SyncRunRepository(session).find_current(who.tenant_id, connector.id)
     return answer(SyncStatusAnswer(status=_status(run or None)))
 
 
@@ -125,7 +148,7 @@ def failures(path: SourcePath) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-        rows = SyncRunRepository(session).list_failures(who.tenant_id, run.id) if run else ()
+        rows = SyncErrorRepository(session).list_of(who.tenant_id, run.id) if run else ()
     views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
     return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
 
@@ -140,7 +163,7 @@ def cancel(path: SourcePath) -> Response:
             raise NotConnected
         run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
         if run is not None and not run.is_finished:
-            cancel_sync(session, run)
+            cancel_sync(session, run, cancelled_by=who.user_id)
     return answer(Answer())
 
 
@@ -150,8 +173,11 @@ def progress(path: RunPath) -> Response:
     who = principal()
     run_id = _run_of(path.sync_id, who.tenant_id)
     with services().db.transaction(who.tenant_id) as session:
-        run = SyncRunRepository(session).get(who.tenant_id, run_id)
-    return answer(ProgressAnswer(progress=progress_of(run, sync_id=path.sync_id).data))
+        runs = SyncRunRepository(session)
+        run = runs.get(who.tenant_id, run_id)
+        is_idle = runs.ended_longer_ago(who.tenant_id, run_id, seconds=IDLE_AFTER_SECONDS)
+    data = progress_of(run, sync_id=path.sync_id).data
+    return answer(ProgressAnswer(progress={**data, **_IDLE} if is_idle else data))
 
 
 @api.get("/api/sync-progress/<sync_id>/stream", responses={200: None})

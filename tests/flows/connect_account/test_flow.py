@@ -65,8 +65,8 @@ def test_connect_without_a_session_asks_first_and_seals_what_it_gets(
 
     with web.services.db.transaction(person.tenant_id) as session:
         connector = ConnectorRepository(session).get(person.tenant_id, "github")
-        sealed = CredentialRepository(session, web.services.keyring).open(person.tenant_id, connector.id)
-    credentials = Credentials.from_json(sealed)
+        opened = CredentialRepository(session, web.services.keyring).open(person.tenant_id, connector.id)
+    credentials = Credentials.from_json(opened.secret)
     assert (connector.account_label, connector.connected_by) == ("octocat", person.user_id)
     user = github.http.get(
         f"{github.base_url}/user", headers={"Authorization": f"Bearer {credentials.access_token}"}

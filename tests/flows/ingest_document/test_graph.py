@@ -52,7 +52,7 @@ def store(db: Database, account: Account, embedder: LocalEmbedder) -> Callable[.
             prepare(one, source_type="github", embedder=embedder, config=ParserConfig()) for one in items
         ]
         with db.transaction(account.tenant_id) as session:
-            return store_all(session, account.tenant_id, None, documents)
+            return len(store_all(session, account.tenant_id, None, documents))
 
     return run
 
@@ -135,7 +135,7 @@ def test_transaction_that_fails_leaves_neither_document_nor_facts(
     def fail() -> None:
         with db.transaction(account.tenant_id) as session:
             document = prepare(item(1, "ada"), source_type="github", embedder=embedder, config=ParserConfig())
-            assert store_all(session, account.tenant_id, None, [document]) == 1
+            assert len(store_all(session, account.tenant_id, None, [document])) == 1
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

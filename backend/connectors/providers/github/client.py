@@ -1,62 +1,53 @@
-"""One HTTP conversation with a GitHub REST API: bounded answers, few retries, the contract's errors.
+"""One conversation with GitHub's API: its limits, its ways to refuse, its links to next pages, its GraphQL.
 
 Plain httpx2, the client Authlib uses as well, and not githubkit: its models insist on fields that GitHub
 Enterprise and emulators leave out, and its retries sleep inside the request where a job should rather be put
 off.
 """
 
-import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx2
-import stamina
 
 from backend.connectors.providers.contract import (
-    CredentialsRejected,
-    ProviderRefused,
+    ItemGone,
+    ItemUnreadable,
     ProviderUnavailable,
     RateLimited,
 )
-from backend.errors import Conflict, Invalid, NotFound
-
-#: GitHub cuts trees at 7 MB and blobs are asked for up to 10 MiB (14 MiB as base64); more is not GitHub's
-#: answer.
-MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-#: A server that sends a byte now and then defeats read timeouts; this is the end of one request all the same.
-MAX_ANSWER_SECONDS: Final = 120
-ATTEMPTS: Final = 4
-TIMEOUT: Final = httpx2.Timeout(30, connect=10)
-#: GitHub's advice when it names no time.
-DEFAULT_PAUSE: Final = timedelta(seconds=60)
-#: Its windows last an hour; a wrong header or clock must not stop a connector for longer than this.
-LONGEST_PAUSE: Final = timedelta(hours=2)
-
-
-class Missing(NotFound):
-    """GitHub has no such item, or hides it from this account."""
+from backend.connectors.providers.conversation import Conversation, refusal_of, resume_at, within_reason
+from backend.errors import Conflict, Invalid
 
 
 class RepositoryEmpty(Conflict):
     """The repository has no commits yet."""
 
 
-class Unprocessable(Invalid):
+class NotUnderstood(Invalid):
     """GitHub does not understand the request, such as a link to a next page that is too old."""
 
 
-class _TryAgain(Exception):
-    """The same request may succeed in a moment."""
+#: What one repository, stage or item may answer with while all others are fine.
+UNREADABLE: Final = (ItemGone, ItemUnreadable, NotUnderstood)
+
+
+class NoDiscussions(Exception):
+    """This server, or this repository to this token, offers no discussions; the message says which, for people."""
+
+    def __init__(self, message: str, *, is_everywhere: bool = False) -> None:
+        super().__init__(message)
+        #: Whether no repository will, so that asking further is of no use.
+        self.is_everywhere = is_everywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A JSON answer and the path of the page after it, to be given to `GitHubClient.get`."""
+    """A JSON answer, and the path of the page after it, to be given to `GitHubClient.get`."""
 
     data: Any
     next_path: str | None
@@ -67,63 +58,78 @@ class GitHubClient:
 
     def __init__(self, api_base: str, access_token: str) -> None:
         """`api_base` without a trailing slash, such as `https://api.github.com` or `https://host/api/v3`."""
-        self._base = api_base.rstrip("/")
-        self._base_path = httpx2.URL(self._base).path.rstrip("/")
-        self._http = httpx2.Client(
-            timeout=TIMEOUT,
-            # Renamed repositories redirect by id. httpx2 drops the token when a redirect leaves the origin.
-            follow_redirects=True,
-            max_redirects=3,
+        # Renamed repositories redirect by id; the conversation follows, and keeps the token at this origin.
+        self._conversation = Conversation(
+            api_base,
             headers={
                 "Accept": "application/vnd.github+json",
                 "Authorization": f"Bearer {access_token}",
-                "User-Agent": "secondbrain",
                 "X-GitHub-Api-Version": "2022-11-28",
             },
+            refusal=_refusal,
         )
+        base = self._conversation.base
+        #: When GitHub sent its last good answer, by its own clock; None where a proxy leaves the header out.
+        self.sent_at: datetime | None = None
+        self._base_path = httpx2.URL(base).path.rstrip("/")
+        # GitHub Enterprise: /api/v3 and /api/graphql.
+        self._graphql = base.removesuffix("/v3") + "/graphql"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._conversation.close()
 
     def get(self, path: str) -> Answer:
         """The JSON at `path`, which starts with a slash and is quoted already.
 
-        Raises `CredentialsRejected` (401), `RateLimited` (429, or 403 for that reason), `ProviderRefused`
-        (other 403 and the rest of 4xx), `Missing` (404, 410), `RepositoryEmpty` (409), `Unprocessable` (422)
-        and, after a few attempts, `ProviderUnavailable` (5xx, broken connections, cut or unreadable answers).
+        Raises `CredentialsRejected` (401), `RateLimited` (429, or 403 for that reason), `ItemUnreadable` (other 403
+        and the rest of 4xx), `ItemGone` (404, 410), `RepositoryEmpty` (409), `NotUnderstood` (422) and, after a few
+        attempts, `ProviderUnavailable` (5xx, broken connections, cut or unreadable answers).
         """
-        try:
-            for attempt in stamina.retry_context(
-                on=_TryAgain, attempts=ATTEMPTS, timeout=60, wait_initial=0.5
-            ):
-                with attempt:
-                    return self._get_once(path)
-        except _TryAgain as error:
-            raise ProviderUnavailable from error
-        raise ProviderUnavailable
+        response, data = self._conversation.request_json("GET", path)
+        self.sent_at = _sent_at(response)
+        return Answer(data, self._next_path(response))
+
+    def get_list(self, path: str) -> Answer:
+        """The same, for an answer that is a list. Raises ProviderUnavailable for another one."""
+        answer = self.get(path)
+        if not isinstance(answer.data, list):
+            raise ProviderUnavailable
+        return answer
 
     def each(self, path: str) -> Iterator[Any]:
         """Every element of a list that may go over several pages. Raises what `get` raises."""
         following: str | None = path
         while following:
-            answer = self.get(following)
+            answer = self.get_list(following)
             yield from answer.data
             following = answer.next_path
 
-    def _get_once(self, path: str) -> Answer:
+    def query(self, query: str, variables: Mapping[str, Any]) -> Any:
+        """The `data` of a GraphQL query.
+
+        Raises what `get` raises, and NoDiscussions where there is no GraphQL, not this field, or not for this token.
+        """
         try:
-            with self._http.stream("GET", self._base + path) as response:
-                raw = _read(response)
-        except httpx2.RequestError as error:
-            raise _TryAgain(type(error).__name__) from error
-        if response.status_code != HTTPStatus.OK:
-            raise _refusal(response, raw)
-        try:
-            data = json.loads(raw)
-        except ValueError as error:
-            raise _TryAgain("the answer is not JSON") from error
-        return Answer(data, self._next_path(response))
+            response, answer = self._conversation.request_json(
+                "POST", self._graphql, content={"query": query, "variables": variables}
+            )
+        except ItemGone as error:
+            raise NoDiscussions("This GitHub server has no GraphQL API.", is_everywhere=True) from error
+        except ItemUnreadable as error:
+            raise NoDiscussions(error.message) from error
+        if not isinstance(answer, dict):
+            raise ProviderUnavailable
+        if answer.get("errors") or "data" not in answer:
+            raise _query_error(response, answer)
+        self.sent_at = _sent_at(response)
+        return answer["data"]
 
     def _next_path(self, response: httpx2.Response) -> str | None:
         url = response.links.get("next", {}).get("url")
@@ -133,43 +139,56 @@ class GitHubClient:
         return httpx2.URL(url).raw_path.decode("ascii").removeprefix(self._base_path)
 
 
-def _read(response: httpx2.Response) -> bytes:
-    deadline = time.monotonic() + MAX_ANSWER_SECONDS
-    raw = bytearray()
-    for chunk in response.iter_bytes():
-        raw += chunk
-        if len(raw) > MAX_ANSWER_BYTES:
-            raise ProviderUnavailable("GitHub's answer is larger than it should be.")
-        if time.monotonic() > deadline:
-            raise _TryAgain("the answer takes too long")
-    return bytes(raw)
+def _sent_at(response: httpx2.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _refusal(response: httpx2.Response, raw: bytes) -> Exception:
-    """What an answer other than 200 means."""
+    """What an answer other than a success means at GitHub."""
     match response.status_code:
-        case HTTPStatus.UNAUTHORIZED:
-            return CredentialsRejected()
         case HTTPStatus.TOO_MANY_REQUESTS:
             return RateLimited(_resume_at(response))
         case HTTPStatus.FORBIDDEN if _is_rate_limit(response, raw):
             return RateLimited(_resume_at(response))
         case HTTPStatus.FORBIDDEN if "required" in response.headers.get("x-github-sso", ""):
-            return ProviderRefused("The organisation asks for single sign-on to this app at GitHub.")
+            return ItemUnreadable("The organisation asks for single sign-on to this app at GitHub.")
         case HTTPStatus.FORBIDDEN | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
-            return ProviderRefused("GitHub does not let this account read it.")
-        case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
-            return Missing()
+            return ItemUnreadable("GitHub does not let this account read it.")
         case HTTPStatus.CONFLICT:
             return RepositoryEmpty()
         case HTTPStatus.UNPROCESSABLE_ENTITY:
-            return Unprocessable()
-        case HTTPStatus.REQUEST_TIMEOUT:
-            return _TryAgain("status 408")
+            return NotUnderstood()
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND | HTTPStatus.GONE | HTTPStatus.REQUEST_TIMEOUT:
+            return refusal_of(response, raw)
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _TryAgain(f"status {status}")
+            return refusal_of(response, raw)
         case status:
-            return ProviderRefused(f"GitHub answered with status {status}.")
+            return ItemUnreadable(f"GitHub answered with status {status}.")
+
+
+def _query_error(response: httpx2.Response, answer: Mapping[str, Any]) -> Exception:
+    """What GraphQL's errors mean, which come with status 200."""
+    errors = answer.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    match first.get("type") or (first.get("extensions") or {}).get("code"):
+        case "RATE_LIMITED" | "RATE_LIMIT":
+            return RateLimited(_resume_at(response))
+        case "NOT_FOUND":
+            return ItemGone()
+        case "undefinedField":
+            return NoDiscussions(
+                "This GitHub server does not offer discussions over its API.", is_everywhere=True
+            )
+        case "FORBIDDEN" | "INSUFFICIENT_SCOPES":
+            return NoDiscussions("This account may not read discussions.")
+        case _ if "rate limit" in str(answer.get("message") or first.get("message") or "").lower():
+            return RateLimited(_resume_at(response))
+        case _:
+            # Such as "Something went wrong while executing your query": GitHub's own time limit.
+            return ProviderUnavailable()
 
 
 def _is_rate_limit(response: httpx2.Response, raw: bytes) -> bool:
@@ -183,17 +202,11 @@ def _is_rate_limit(response: httpx2.Response, raw: bytes) -> bool:
 
 
 def _resume_at(response: httpx2.Response) -> datetime:
-    now = datetime.now(UTC)
-    named = now + DEFAULT_PAUSE
     headers = response.headers
-    try:
-        if retry_after := headers.get("retry-after"):
-            if retry_after.isdecimal():
-                named = now + timedelta(seconds=int(retry_after))
-            else:
-                named = parsedate_to_datetime(retry_after).astimezone(UTC)
-        elif headers.get("x-ratelimit-remaining") == "0":
-            named = datetime.fromtimestamp(int(headers["x-ratelimit-reset"]) + 1, UTC)
-    except (KeyError, ValueError, OverflowError):
-        pass
-    return min(max(named, now + timedelta(seconds=1)), now + LONGEST_PAUSE)
+    if "retry-after" not in headers and headers.get("x-ratelimit-remaining") == "0":
+        try:
+            reset = datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC)
+        except (KeyError, ValueError, OverflowError, OSError):
+            return resume_at(response)
+        return within_reason(reset + timedelta(seconds=1))
+    return resume_at(response)

@@ -127,12 +127,16 @@ def is_vendored(path: str) -> bool:
 
 def select(entries: Iterable[Mapping[str, Any]]) -> list[RepositoryFile]:
     """The files worth reading, in order, among the entries of a git tree as the REST API lists them."""
-    found = (_file(entry) for entry in entries if entry["type"] == "blob" and entry["mode"] != _SYMLINK)
+    found = (
+        file_at(str(entry["path"]), str(entry["sha"]), int(entry.get("size") or 0))
+        for entry in entries
+        if entry["type"] == "blob" and entry["mode"] != _SYMLINK
+    )
     return sorted((file for file in found if file), key=lambda file: file.order)
 
 
-def _file(entry: Mapping[str, Any]) -> RepositoryFile | None:
-    path, byte_size = str(entry["path"]), int(entry.get("size") or 0)
+def file_at(path: str, blob_sha: str, byte_size: int) -> RepositoryFile | None:
+    """The file if it is worth reading, by its name and size."""
     name = PurePosixPath(path).name.lower()
     suffix = PurePosixPath(name).suffix
     if is_vendored(str(PurePosixPath(path).parent)) or name in LOCK_FILES or name.endswith(GENERATED_ENDINGS):
@@ -141,7 +145,7 @@ def _file(entry: Mapping[str, Any]) -> RepositoryFile | None:
     language = None if mime_type else LANGUAGES.get(suffix) or LANGUAGES_BY_NAME.get(name)
     if mime_type is None and (language is None or byte_size > MAX_CODE_BYTES):
         return None
-    return RepositoryFile(path, str(entry["sha"]), byte_size, mime_type or "text/plain", language)
+    return RepositoryFile(path, blob_sha, byte_size, mime_type or "text/plain", language)
 
 
 def is_binary(body: bytes) -> bool:

@@ -1,7 +1,8 @@
-"""Connects a GitHub account: OAuth app, authorization code grant with PKCE (S256).
+"""Connects a GitHub account: OAuth app or GitHub App, authorization code grant with PKCE (S256).
 
 GitHub knows no scope that only reads private repositories: `repo` is the least that shows them, and it would
-also allow writing, which nothing here does. An installation that reads public repositories only can drop it.
+also allow writing, which nothing here does. A GitHub App ignores scopes: it has the permissions it was registered
+with, in the repositories it was installed for; its tokens end after some hours and are refreshed.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,12 @@ from authlib.integrations.httpx_client import OAuth2Client
 from backend.connectors.providers.contract import (
     Account,
     Credentials,
+    CredentialsRejected,
     ProviderRefused,
     ProviderUnavailable,
 )
-from backend.connectors.providers.github.client import TIMEOUT, GitHubClient
+from backend.connectors.providers.conversation import TIMEOUT
+from backend.connectors.providers.github.client import UNREADABLE, GitHubClient
 
 #: `read:user` names the account, `repo` opens private repositories.
 DEFAULT_SCOPES: Final = ("read:user", "repo")
@@ -33,10 +36,13 @@ _REASONS: Final = (
     ("unverified_user_email", "GitHub wants a verified e-mail address for this account first."),
 )
 
+#: What GitHub says of a refresh token that has been used, has ended, or was revoked.
+_SPENT: Final = ("bad_refresh_token", "invalid_grant")
+
 
 @dataclass(frozen=True, slots=True)
 class GitHubOAuth:
-    """An `OAuthProvider` for one OAuth app registered at github.com or at a GitHub Enterprise server."""
+    """An `OAuthProvider` for one OAuth app, or one GitHub App, of github.com or a GitHub Enterprise server."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -64,7 +70,7 @@ class GitHubOAuth:
         try:
             with self._client(redirect_uri) as client:
                 token = client.fetch_token(
-                    f"{self.authorize_base.rstrip('/')}/login/oauth/access_token",
+                    self._token_url,
                     grant_type="authorization_code",
                     code=code,
                     redirect_uri=redirect_uri,
@@ -77,13 +83,28 @@ class GitHubOAuth:
             # Including answers that are no JSON, or JSON that is neither a token nor an error.
             raise ProviderUnavailable from error
 
+    def refresh(self, credentials: Credentials) -> Credentials:
+        """See `OAuthProvider.refresh`. Only tokens of a GitHub App end, and those can be refreshed once."""
+        if credentials.refresh_token is None:
+            raise CredentialsRejected
+        try:
+            with self._client() as client:
+                token = client.refresh_token(self._token_url, refresh_token=credentials.refresh_token)
+            return _credentials(token, before=credentials)
+        except OAuthError as error:
+            if error.error in _SPENT:
+                raise CredentialsRejected from error
+            raise ProviderRefused(dict(_REASONS).get(error.error)) from error
+        except (httpx2.HTTPError, KeyError, ValueError) as error:
+            raise ProviderUnavailable from error
+
     def account(self, credentials: Credentials) -> Account:
         """See `OAuthProvider.account`."""
-        client = GitHubClient(self.api_base, credentials.access_token)
         try:
-            user = client.get("/user").data
-        finally:
-            client.close()
+            with GitHubClient(self.api_base, credentials.access_token) as client:
+                user = client.get("/user").data
+        except UNREADABLE as error:
+            raise ProviderRefused(error.message) from error
         return Account(external_id=str(user["id"]), label=str(user["login"]))
 
     def revoke(self, credentials: Credentials) -> None:
@@ -105,7 +126,11 @@ class GitHubOAuth:
         if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
             raise ProviderRefused(f"GitHub answered with status {status}.")
 
-    def _client(self, redirect_uri: str) -> OAuth2Client:
+    @property
+    def _token_url(self) -> str:
+        return f"{self.authorize_base.rstrip('/')}/login/oauth/access_token"
+
+    def _client(self, redirect_uri: str | None = None) -> OAuth2Client:
         return OAuth2Client(
             self.client_id,
             self.client_secret,
@@ -118,14 +143,15 @@ class GitHubOAuth:
         )
 
 
-def _credentials(token: Mapping[str, Any]) -> Credentials:
-    # Apps with expiring tokens get `expires_in` and a refresh token; others get neither.
+def _credentials(token: Mapping[str, Any], before: Credentials | None = None) -> Credentials:
+    # GitHub Apps with expiring tokens get `expires_in` and a refresh token; others get neither.
     expires_in = token.get("expires_in")
+    # GitHub separates scopes by commas, the standard by spaces; a GitHub App has permissions instead.
+    scopes = tuple(str(token.get("scope") or "").replace(",", " ").split())
     return Credentials(
         access_token=str(token["access_token"]),
-        refresh_token=token.get("refresh_token"),
+        refresh_token=token.get("refresh_token") or (before.refresh_token if before else None),
         expires_at=datetime.now(UTC) + timedelta(seconds=int(expires_in)) if expires_in else None,
-        # GitHub separates scopes by commas, the standard by spaces.
-        scopes=tuple(str(token.get("scope") or "").replace(",", " ").split()),
+        scopes=scopes or (before.scopes if before else ()),
         token_type=str(token.get("token_type") or "bearer"),
     )

@@ -1,4 +1,4 @@
-"""Issues and pull requests as Markdown: the question, everything said about it, by whom and when.
+"""Issues, pull requests and discussions as Markdown: the question, everything said about it, by whom and when.
 
 The same thread always gives the same bytes; nothing that changes without the thread changing is written.
 """
@@ -18,8 +18,8 @@ _VERDICTS: Final = (
 
 
 def login(item: Mapping[str, Any]) -> str:
-    """Login of whoever wrote `item`."""
-    return str((item.get("user") or {}).get("login") or NOBODY)
+    """Login of whoever wrote `item`; a release has an author, everything else a user."""
+    return str((item.get("user") or item.get("author") or {}).get("login") or NOBODY)
 
 
 def moment(value: str | None) -> datetime | None:
@@ -64,6 +64,36 @@ def pull(
     return _thread(item, opening, said)
 
 
+def discussion(repository: str, item: Mapping[str, Any], comments: Iterable[Mapping[str, Any]]) -> str:
+    """A discussion with its comments, each followed by the replies to it, as Markdown; the answer is named as such."""
+    opening = (
+        f"Discussion #{item['number']} in {repository}, started by {login(item)} on {_day(item['created_at'])} "
+        f"in the category {item['category']}."
+    )
+    return _thread(item, opening, [_answer(comment) for comment in comments])
+
+
+def release(repository: str, item: Mapping[str, Any]) -> str:
+    """The notes of a release as Markdown."""
+    when = item.get("published_at") or item["created_at"]
+    opening = f"Release {item['tag_name']} of {repository}, published by {login(item)} on {_day(when)}."
+    if item.get("prerelease"):
+        opening += " It is a pre-release."
+    parts = [f"# {item.get('name') or item['tag_name']}", opening, (item.get("body") or "").strip()]
+    return "\n\n".join(part for part in parts if part).replace("\r\n", "\n") + "\n"
+
+
+def _answer(item: Mapping[str, Any]) -> tuple[str, str]:
+    when = str(item["created_at"])
+    word = "Answer" if item["is_answer"] else "Comment"
+    texts = [_section(f"{word} by {login(item)} on {_day(when)}", item)]
+    texts += (
+        _section(f"Reply by {login(reply)} on {_day(reply['created_at'])}", reply, level=3)
+        for reply in item["replies"]
+    )
+    return when, "\n\n".join(texts)
+
+
 def _thread(item: Mapping[str, Any], opening: str, said: list[tuple[str, str]]) -> str:
     facts = f"State: {state(item)}"
     if reason := item.get("state_reason"):
@@ -98,8 +128,8 @@ def _review(item: Mapping[str, Any]) -> tuple[str, str]:
     return when, _section(f"Review by {login(item)}: {verdict}" + (f" on {_day(when)}" if when else ""), item)
 
 
-def _section(heading: str, item: Mapping[str, Any]) -> str:
-    return f"## {heading}\n\n{(item.get('body') or '').strip()}".rstrip()
+def _section(heading: str, item: Mapping[str, Any], *, level: int = 2) -> str:
+    return f"{'#' * level} {heading}\n\n{(item.get('body') or '').strip()}".rstrip()
 
 
 def _day(value: str) -> str:
