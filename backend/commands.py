@@ -236,6 +236,9 @@ def _demo(settings: Settings, supervisor: "object") -> None:
     )
 
 
-app.add_typer(tenant, name="tenant")
-app.add_typer(user, name="user")
-app.add_typer(keys, name="keys")
+def command_line() -> typer.Typer:
+    """Everything; made once a process."""
+    app.add_typer(tenant, name="tenant")
+    app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
+    return app

@@ -23,7 +23,7 @@ from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Channel, Notifier
 from backend.db.transaction import Database, Session, hint
-from backend.jobs.repository import WorkerRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.bench.report import Report, Row
 from tests.bench.timing import percentile
 from tests.conftest import clone, running_server
