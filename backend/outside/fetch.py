@@ -1,6 +1,6 @@
 """One GET of an address a person named, bounded in every direction."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -152,9 +152,7 @@ class Fetcher:
     def _send(self, url: httpx2.URL, headers: Mapping[str, str], limit: Limit) -> Answer:
         request = httpcore2.Request(
             "GET",
-            httpcore2.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
+            httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=[(b"Host", url.netloc), *((k.encode(), v.encode()) for k, v in headers.items())],
             extensions={
                 "timeout": {
@@ -192,11 +190,10 @@ def _read(url: str, response: httpcore2.Response, limit: Limit) -> Answer:
     announced = headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > most:
         raise _too_large(most)
-    assert isinstance(response.stream, Iterable)
     body = bytearray()
     decompressor = Decompressor(headers.get("content-encoding", ""))
     arrived = 0
-    for chunk in response.stream:
+    for chunk in response.iter_stream():
         arrived += len(chunk)
         body += decompressor.take(chunk, most - len(body) + 1)
         if len(body) > most or arrived > most:

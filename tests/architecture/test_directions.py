@@ -44,7 +44,7 @@ LAYERS: Final = (
     ("tenants",),
     ("bundled",),
     ("db",),
-    ("keyring", "ports", "supervisor"),
+    ("keyring", "outside", "ports", "supervisor"),
     ("errors", "lifeline", "logs", "lru", "rooms", "scratch", "settings"),
 )
 
@@ -69,6 +69,8 @@ ONLY_IN: Final = MappingProxyType(
         "typer": ("backend.cli",),
         "rich": ("backend.cli",),
         "kreuzberg": ("backend.documents.parsing.engine",),
+        "lxml": ("backend.connectors.providers",),
+        "httpcore2": ("backend.outside",),
         "cryptography": ("backend.keyring",),
         "jwt": ("backend.keyring",),
     }
@@ -77,6 +79,8 @@ ONLY_IN: Final = MappingProxyType(
 #: What no web process carries: it hands parsing and reading of sources to the workers.
 WORKERS_ONLY: Final = (
     "kreuzberg",
+    "lxml",
+    "protego",
     "alembic",
     "backend.documents.parsing",
     "backend.connectors.providers.*.source",

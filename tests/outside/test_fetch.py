@@ -62,7 +62,7 @@ def raw_server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    with scripted_server(lambda request: Reply(200, b"inside", {"content-type": "text/plain"})) as running:
+    with scripted_server(lambda _request: Reply(200, b"inside", {"content-type": "text/plain"})) as running:
         yield running
 
 
@@ -228,7 +228,9 @@ def test_new_connection_is_a_new_look(server: ScriptedServer) -> None:
             fetcher.fetch(f"http://b.test:{port_of(server)}/", limit=lambda *_: 100)
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.2:{port}/", "http://[::1]:{port}/", "//127.0.0.2:{port}/x"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.2:{port}/", "http://[::1]:{port}/", "//127.0.0.2:{port}/x"]
+)
 def test_redirect_into_a_private_network_is_refused(target: str) -> None:
     def answer(request: Request) -> Reply:
         port = request.headers["host"].rpartition(":")[2]
@@ -249,10 +251,12 @@ def test_redirect_into_a_private_network_is_refused(target: str) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://u:p@127.0.0.1/", "http://[::1/"])
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://u:p@127.0.0.1/", "http://[::1/"]
+)
 def test_redirect_to_something_else_is_refused(location: str) -> None:
     with (
-        scripted_server(lambda request: Reply(302, b"", {"location": location})) as server,
+        scripted_server(lambda _request: Reply(302, b"", {"location": location})) as server,
         pytest.raises(AddressRefused),
     ):
         fetch(server.base_url)
@@ -269,7 +273,7 @@ def test_redirects_end() -> None:
 
 def test_redirect_is_followed_only_where_the_caller_goes(server: ScriptedServer) -> None:
     with (
-        scripted_server(lambda request: Reply(301, b"", {"location": server.base_url + "/there"})) as first,
+        scripted_server(lambda _request: Reply(301, b"", {"location": server.base_url + "/there"})) as first,
         Fetcher(allow_private_addresses=True) as fetcher,
     ):
         kept = fetcher.fetch(first.base_url, limit=lambda *_: 100, may_follow=lambda _: False)
@@ -280,7 +284,7 @@ def test_redirect_is_followed_only_where_the_caller_goes(server: ScriptedServer)
 
 
 def packed(body: bytes, encoding: str) -> Callable[[Request], Reply]:
-    return lambda request: Reply(200, body, {"content-encoding": encoding})
+    return lambda _request: Reply(200, body, {"content-encoding": encoding})
 
 
 @pytest.mark.parametrize(
@@ -317,7 +321,7 @@ def test_damaged_packing_is_an_answer_cut_off(body: bytes) -> None:
 
 
 def test_answer_that_is_cut_is_no_answer() -> None:
-    cut = scripted_server(lambda request: Reply(200, b"half", missing_bytes=100))
+    cut = scripted_server(lambda _request: Reply(200, b"half", missing_bytes=100))
     with cut as server, pytest.raises(HostUnavailable):
         fetch(server.base_url)
 
@@ -346,7 +350,7 @@ def test_packed_body_without_content_ends() -> None:
 
 def test_announced_size_is_enough_to_refuse() -> None:
     reply = Reply(200, b"", missing_bytes=MEBIBYTE + 1)
-    with scripted_server(lambda request: reply) as server, pytest.raises(AnswerTooLarge):
+    with scripted_server(lambda _request: reply) as server, pytest.raises(AnswerTooLarge):
         fetch(server.base_url)
 
 
@@ -361,13 +365,9 @@ def test_slow_drip_ends_with_the_deadline(beginning: bytes) -> None:
             connection.sendall(b"x")
 
     began = time.monotonic()
-    try:
-        with raw_server(speak) as url, pytest.raises(HostUnavailable):
-            try:
-                fetch(url, seconds=0.5)
-            finally:
-                over.set()
-    finally:
+    with raw_server(speak) as url:
+        with pytest.raises(HostUnavailable):
+            fetch(url, seconds=0.5)
         over.set()
     assert time.monotonic() - began < 5
 
@@ -375,7 +375,7 @@ def test_slow_drip_ends_with_the_deadline(beginning: bytes) -> None:
 def test_body_is_read_only_if_it_is_wanted() -> None:
     reply = Reply(200, b"GIF89a", {"content-type": "image/GIF; x=y"})
     with (
-        scripted_server(lambda request: reply) as server,
+        scripted_server(lambda _request: reply) as server,
         Fetcher(allow_private_addresses=True) as fetcher,
     ):
         answer = fetcher.fetch(server.base_url, limit=lambda _, kind: 0 if kind == "image/gif" else 100)
