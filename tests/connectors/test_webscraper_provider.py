@@ -167,7 +167,7 @@ PAGE = """<!doctype html><html lang="en"><head><title>Guide — Site</title>
 <table><tr><th>Way</th><th>Cost</th></tr><tr><td>Merge</td><td>n log n</td></tr></table>
 <pre><code class="language-python">def sort(items):
     return sorted(items)
-</code></pre><aside>Advertisement</aside><div hidden>Secret</div></main>
+</code></pre><pre><input type=checkbox><code>import fs from 'fs'</code><code>require('fs')</code></pre><aside>Advertisement</aside><div hidden>Secret</div></main>
 <footer>Imprint</footer></body></html>"""
 
 
@@ -192,6 +192,7 @@ def test_page_is_its_text_with_headings_lists_tables_and_code(site: Site) -> Non
         "## Ways",
         "- Merge",
         "def sort(items):\n    return sorted(items)",
+        "import fs from 'fs'\nrequire('fs')",
     ):
         assert kept in parsed.text
     assert any(line.startswith("|") and "n log n" in line for line in parsed.text.splitlines())

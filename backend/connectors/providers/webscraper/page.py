@@ -174,11 +174,12 @@ def _base(root: "lxml_html.HtmlElement", url: httpx2.URL) -> httpx2.URL:
 
 def _links(root: "lxml_html.HtmlElement", base: httpx2.URL) -> Iterator[str]:
     found: dict[str, None] = {}
+    written = set[str]()
     for element in root.iter("a", "area"):
-        href = element.get("href")
-        rel = (element.get("rel") or "").lower().split()
-        if not href or href.startswith("#") or "nofollow" in rel:
+        href = (element.get("href") or "").partition("#")[0].strip()
+        if not href or href in written or "nofollow" in (element.get("rel") or "").lower().split():
             continue
+        written.add(href)
         target = tidy(href, base)
         if target is not None:
             found[str(target)] = None
@@ -232,6 +233,11 @@ def _render(main: "lxml_html.HtmlElement", title: str) -> bytes:
             element.drop_tree()
         else:
             element.drop_tag()
+    for element in main.xpath(".//pre[count(code) > 1]"):
+        # The same in several languages, say: the parser reads only the first.
+        for code in element.xpath("./code"):
+            code.tail = f"\n{code.tail or ''}"
+            code.drop_tag()
     for element in main.iter():
         kept = {"class"} | _KEPT_ATTRIBUTES if element.tag in _CODE else _KEPT_ATTRIBUTES
         for name in list(element.attrib):
