@@ -1,12 +1,11 @@
 """The GitHub provider against a server that misbehaves in the ways GitHub does and the emulator does not."""
 
-import base64
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,61 +14,26 @@ import stamina
 
 from backend.connectors.providers.contract import (
     CredentialsRejected,
+    ItemGone,
+    ItemUnreadable,
     Page,
+    ProviderRefused,
     ProviderUnavailable,
     RateLimited,
 )
 from backend.connectors.providers.github.source import GitHubSource
-from tests.emulators.scripted import Reply, Request, ScriptedServer, json_reply, scripted_server
-
-TOKEN = "gho_never-to-be-seen"
-REPOSITORY = "octocat/handbook"
-API = f"/repos/{REPOSITORY}"
-WHEN = "2026-03-04T05:06:07Z"
-GONE = json_reply({"message": "Not Found"}, 404)
-
-
-class FakeGitHub:
-    """Answers of one repository without content; a test replaces the ones it is about.
-
-    A path leads to one answer, or to several that are given in turn, the last one for ever.
-    """
-
-    def __init__(self) -> None:
-        repository = {
-            "full_name": REPOSITORY,
-            "html_url": f"https://github.com/{REPOSITORY}",
-            "default_branch": "main",
-            "pushed_at": WHEN,
-        }
-        self.answers: dict[str, list[Reply]] = {}
-        self.on("/user/repos", json_reply([repository]))
-        self.on(API, json_reply(repository))
-        self.on("/search/issues", json_reply({"total_count": 0}))
-        self.on(f"{API}/issues", json_reply([]))
-        self.on(f"{API}/pulls", json_reply([]))
-        self.on_tree("main", {})
-
-    def on(self, path: str, *replies: Reply) -> None:
-        """Answer requests for `path`; with a query in it for just that query."""
-        self.answers[path] = list(replies)
-
-    def on_tree(self, ref: str, entries: dict[str, bytes], *, truncated: bool = False) -> None:
-        """Answer with a tree of files, and with their blobs."""
-        tree = []
-        for path, content in entries.items():
-            sha = blob_sha(content)
-            tree.append({"path": path, "type": "blob", "mode": "100644", "sha": sha, "size": len(content)})
-            blob = {"content": base64.encodebytes(content).decode(), "encoding": "base64"}
-            self.on(f"{API}/git/blobs/{sha}", json_reply(blob))
-        self.on(
-            f"{API}/git/trees/{ref}",
-            json_reply({"sha": f"tree-of-{ref}", "tree": tree, "truncated": truncated}),
-        )
-
-    def __call__(self, request: Request) -> Reply:
-        replies = self.answers.get(request.path) or self.answers.get(request.path.partition("?")[0]) or [GONE]
-        return replies.pop(0) if len(replies) > 1 else replies[0]
+from tests.connectors.github_fake import (
+    API,
+    GONE,
+    REPOSITORY,
+    TOKEN,
+    FakeGitHub,
+    blob_sha,
+    issue,
+    tree_entry,
+)
+from tests.connectors.github_pass import Pass, listing, make_source, reading
+from tests.emulators.scripted import Reply, ScriptedServer, json_reply, scripted_server
 
 
 @pytest.fixture
@@ -111,7 +75,7 @@ def test_pages_before_a_limit_stay_and_their_cursor_goes_on(
         first = next(pages)
         with pytest.raises(RateLimited):
             next(pages)
-    assert ids(read(server, first.cursor)) == [f"{REPOSITORY}:issue:1"]
+    assert read(server, first.cursor).ids == [f"{REPOSITORY}:issue:1"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +89,7 @@ def test_pages_before_a_limit_stay_and_their_cursor_goes_on(
 )
 def test_pages_survive_a_passing_fault(fault: Reply, github: FakeGitHub, server: ScriptedServer) -> None:
     github.on(f"{API}/issues", fault, fault, json_reply([issue(1)]))
-    assert ids(read(server)) == [f"{REPOSITORY}:issue:1"]
+    assert read(server).ids == [f"{REPOSITORY}:issue:1"]
 
 
 def test_pages_give_up_after_a_few_attempts(github: FakeGitHub, server: ScriptedServer) -> None:
@@ -141,41 +105,88 @@ def test_pages_reject_credentials_that_end_during_a_walk(github: FakeGitHub, ser
         read(server)
 
 
-def test_pages_report_files_that_cannot_be_read_and_go_on(github: FakeGitHub, server: ScriptedServer) -> None:
+def test_files_that_cannot_be_read_say_why(github: FakeGitHub, server: ScriptedServer) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     large = bytes(10 * 1024 * 1024 + 1)
-    github.on_tree("main", {"a.md": b"A", "b.md": b"B", "c.pdf": pointer, "d.pdf": large})
+    github.on_tree("main", {"a.md": b"A", "b.md": b"B", "c.pdf": pointer, "d.pdf": large, "e.md": b"E"})
     github.on(f"{API}/git/blobs/{blob_sha(b'B')}", GONE)
-    (page, *_) = read(server)
-    assert [item.body for item in page.items] == [b"A"]
-    reasons = {failure.external_id.rpartition(":")[2]: failure.reason for failure in page.failures}
-    assert reasons.keys() == {"b.md", "c.pdf", "d.pdf"}
+    github.on(f"{API}/git/blobs/{blob_sha(b'E')}", json_reply({"content": "?", "encoding": "none"}))
+    found = read(server)
+    assert [item.body for item in found.items.values()] == [b"A"]
+    assert found.vanished == {f"{REPOSITORY}:file:b.md"}
+    reasons = {external_id.rpartition(":")[2]: reason for external_id, reason in found.unreadable.items()}
+    assert reasons.keys() == {"c.pdf", "d.pdf", "e.md"}
     assert "Git LFS" in reasons["c.pdf"]
     assert "10 MiB" in reasons["d.pdf"]
     assert not any(path.endswith(blob_sha(large)) for path in server.paths())
 
 
-def test_pages_report_an_issue_whose_comments_are_hidden(github: FakeGitHub, server: ScriptedServer) -> None:
-    github.on(f"{API}/issues", json_reply([issue(1, comments=2), issue(2)]))
+def test_threads_that_are_hidden_or_have_vanished_say_so(github: FakeGitHub, server: ScriptedServer) -> None:
+    github.on(f"{API}/issues", json_reply([issue(1, comments=2), issue(2), issue(3, comments=1)]))
     github.on(f"{API}/issues/1/comments", json_reply({"message": "Forbidden"}, 403))
-    pages = read(server)
-    assert ids(pages) == [f"{REPOSITORY}:issue:2"]
-    assert [failure.external_id for page in pages for failure in page.failures] == [f"{REPOSITORY}:issue:1"]
+    github.on(f"{API}/issues/3/comments", json_reply({"message": "This issue was deleted"}, 410))
+    found = read(server)
+    assert found.items.keys() == {f"{REPOSITORY}:issue:2"}
+    assert found.unreadable.keys() == {f"{REPOSITORY}:issue:1"}
+    assert found.vanished == {f"{REPOSITORY}:issue:3"}
+
+
+def test_issue_that_was_transferred_is_gone(github: FakeGitHub, server: ScriptedServer) -> None:
+    github.on(f"{API}/issues", json_reply([issue(1)]))
+    (entry,) = read(server).entries
+    github.on(
+        f"{API}/issues/1", Reply(301, b"{}", {"location": f"{server.base_url}/repositories/8/issues/4"})
+    )
+    moved = {**issue(4), "repository_url": "https://api.github.com/repos/octocat/elsewhere"}
+    github.on("/repositories/8/issues/4", json_reply(moved))
+    with closing(source(server)) as opened, pytest.raises(ItemGone):
+        opened.read(replace(entry, listed=None))
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (json_reply({}, 401), CredentialsRejected),
+        (json_reply({}, 429, retry_after="9"), RateLimited),
+        (json_reply({}, 502), ProviderUnavailable),
+        (json_reply({}, 403), ItemUnreadable),
+        (json_reply({}, 451), ItemUnreadable),
+        (json_reply({}, 422), ItemUnreadable),
+        (json_reply({}, 404), ItemGone),
+        (json_reply({}, 410), ItemGone),
+    ],
+)
+def test_reading_a_file_fails_as_github_refuses(
+    reply: Reply, error: type[Exception], github: FakeGitHub, server: ScriptedServer
+) -> None:
+    github.on_tree("main", {"a.md": b"A"})
+    (entry,) = read(server).entries
+    github.on(f"{API}/git/blobs/{blob_sha(b'A')}", reply)
+    with closing(source(server)) as opened, pytest.raises(error):
+        opened.read(entry)
+
+
+def test_account_that_may_not_list_repositories_is_refused(
+    github: FakeGitHub, server: ScriptedServer
+) -> None:
+    github.on("/user/repos", json_reply({"message": "Resource not accessible by integration"}, 403))
+    with pytest.raises(ProviderRefused, match="list its repositories"):
+        read(server)
 
 
 def test_pages_report_a_stage_that_is_hidden_and_go_on(github: FakeGitHub, server: ScriptedServer) -> None:
     github.on(f"{API}/git/trees/main", json_reply({}, 403, x_github_sso="required; url=https://example.com"))
     github.on(f"{API}/issues", json_reply([issue(1)]))
-    pages = read(server)
-    assert ids(pages) == [f"{REPOSITORY}:issue:1"]
-    (failure,) = pages[0].failures
+    found = read(server)
+    assert found.ids == [f"{REPOSITORY}:issue:1"]
+    (failure,) = found.failures
     assert (failure.stage, "single sign-on" in failure.reason) == ("list", True)
 
 
 def test_pages_find_no_files_in_an_empty_repository(github: FakeGitHub, server: ScriptedServer) -> None:
     github.on(f"{API}/git/trees/main", json_reply({"message": "Git Repository is empty."}, 409))
-    pages = read(server)
-    assert (ids(pages), [failure for page in pages for failure in page.failures]) == ([], [])
+    found = read(server)
+    assert (found.ids, found.failures) == ([], [])
 
 
 def test_pages_walk_the_folders_of_a_tree_too_large_for_one_answer(
@@ -187,36 +198,52 @@ def test_pages_walk_the_folders_of_a_tree_too_large_for_one_answer(
     github.on_tree("tree-of-main", {"a.md": b"A"})
     whole = json.loads(github.answers[f"{API}/git/trees/tree-of-main"][0].body)
     github.on(f"{API}/git/trees/tree-of-main", json_reply({**whole, "tree": whole["tree"] + folders}))
-    github.on_tree("docs", {f"{number:02}.md": bytes([number]) for number in range(20)})
+    github.on_tree("docs", {f"{number:02}.md": b"%d" % number for number in range(20)})
     github.on_tree("many", {"c.md": b"C"}, truncated=True)
-    pages = read(server)
+    found = read(server)
     names = ["a.md", *(f"docs/{number:02}.md" for number in range(20)), "many/c.md"]
-    assert ids(pages) == [f"{REPOSITORY}:file:{name}" for name in names]
-    assert [failure.external_id for failure in pages[0].failures] == [f"{REPOSITORY}:folder:many"]
-    assert read(server, pages[0].cursor) == pages[1:]
+    assert found.ids == [f"{REPOSITORY}:file:{name}" for name in names]
+    assert [failure.external_id for failure in found.pages[0].failures] == [f"{REPOSITORY}:folder:many"]
+    assert read(server, found.pages[0].cursor).pages == found.pages[1:]
     assert not any("node_modules" in path for path in server.paths())
 
 
 def test_resumed_pass_reads_the_branch_when_its_tree_is_gone(
     github: FakeGitHub, server: ScriptedServer
 ) -> None:
-    github.on_tree("main", {f"{number:02}.md": bytes([number]) for number in range(30)})
+    github.on_tree("main", {f"{number:02}.md": b"%d" % number for number in range(30)})
     first = first_page(server)
-    rest = read(server, first.cursor)
+    rest = listing(source(server), first.cursor)
     assert f"{API}/git/trees/tree-of-main?recursive=1" in server.paths()
-    assert ids([first, *rest]) == [f"{REPOSITORY}:file:{number:02}.md" for number in range(30)]
+    assert Pass([first, *rest.pages]).ids == [f"{REPOSITORY}:file:{number:02}.md" for number in range(30)]
+
+
+def test_many_chosen_repositories_are_looked_up_in_the_list(
+    github: FakeGitHub, server: ScriptedServer
+) -> None:
+    names = [f"octocat/repository-{number:02}" for number in range(30)]
+    listed = [{**github.repository, "full_name": name, "pushed_at": None} for name in names[:29]]
+    github.on("/user/repos", json_reply(listed))
+    with closing(source(server, {"repositories": names})) as opened:
+        pages = list(opened.pages(None))
+    assert [
+        failure.external_id for page in pages for failure in page.failures if failure.stage == "repository"
+    ] == [names[29]]
+    assert [path for path in server.paths() if path.count("/") == 3 and path.startswith("/repos/")] == [
+        f"/repos/{names[29]}"
+    ]
 
 
 def test_pages_leave_pull_requests_out_of_the_issues(github: FakeGitHub, server: ScriptedServer) -> None:
     github.on(f"{API}/issues", json_reply([issue(1), {**issue(2), "pull_request": {}}]))
-    assert ids(read(server)) == [f"{REPOSITORY}:issue:1"]
+    assert read(server).ids == [f"{REPOSITORY}:issue:1"]
 
 
 def test_next_page_is_asked_of_the_configured_host_only(github: FakeGitHub, server: ScriptedServer) -> None:
     link = '<https://elsewhere.invalid/repositories/7/issues?page=2&after=xyz>; rel="next"'
     github.on(f"{API}/issues", json_reply([issue(1)], link=link))
     github.on("/repositories/7/issues", json_reply([issue(2)]))
-    assert ids(read(server)) == [f"{REPOSITORY}:issue:1", f"{REPOSITORY}:issue:2"]
+    assert read(server).ids == [f"{REPOSITORY}:issue:1", f"{REPOSITORY}:issue:2"]
     assert "/repositories/7/issues?page=2&after=xyz" in server.paths()
 
 
@@ -227,7 +254,7 @@ def test_resumed_pass_starts_the_stage_again_when_its_link_has_expired(
     github.on(f"{API}/issues", json_reply([issue(1)], link=link), json_reply([issue(1), issue(2)]))
     github.on("/repositories/7/issues", json_reply({"message": "Validation Failed"}, 422))
     first = first_page(server)
-    assert ids(read(server, first.cursor)) == [f"{REPOSITORY}:issue:1", f"{REPOSITORY}:issue:2"]
+    assert read(server, first.cursor).ids == [f"{REPOSITORY}:issue:1", f"{REPOSITORY}:issue:2"]
 
 
 def test_walk_logs_no_token(
@@ -242,48 +269,17 @@ def test_walk_logs_no_token(
     assert TOKEN not in caplog.text + repr([vars(record) for record in caplog.records]) + repr(raised.value)
 
 
-def source(server: ScriptedServer) -> GitHubSource:
+def source(server: ScriptedServer, settings: Mapping[str, Any] | None = None) -> GitHubSource:
     """A source reading from `server`."""
-    return GitHubSource(TOKEN, {}, api_base=server.base_url)
+    return make_source(server.base_url, TOKEN, settings)
 
 
-def read(server: ScriptedServer, cursor: Any = None) -> list[Page]:
-    """All pages, from the beginning or after a cursor."""
-    with closing(source(server)) as walk:
-        return list(walk.pages(cursor))
+def read(server: ScriptedServer, cursor: Any = None) -> Pass:
+    """A pass from the beginning or after a cursor, with everything it lists read."""
+    return reading(source(server), cursor)
 
 
 def first_page(server: ScriptedServer) -> Page:
-    """The first page of a walk that goes no further."""
+    """The first page of a pass that goes no further."""
     with closing(source(server)) as walk:
         return next(walk.pages(None))
-
-
-def ids(pages: list[Page]) -> list[str]:
-    """External ids of everything on these pages."""
-    return [item.external_id for page in pages for item in page.items]
-
-
-def issue(number: int, comments: int = 0) -> dict[str, Any]:
-    """An issue as the API lists it."""
-    return {
-        "number": number,
-        "title": f"Title {number}",
-        "body": None,
-        "state": "open",
-        "comments": comments,
-        "user": None,
-        "labels": [],
-        "created_at": WHEN,
-        "updated_at": WHEN,
-    }
-
-
-def blob_sha(content: bytes) -> str:
-    """A name for bytes."""
-    return hashlib.sha256(content).hexdigest()[:40]
-
-
-def tree_entry(path: str) -> dict[str, str]:
-    """A folder in a git tree, its sha being its name."""
-    return {"path": path, "type": "tree", "mode": "040000", "sha": path}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -114,6 +115,52 @@ def test_exchange_is_tried_once_when_github_fails(reply: Reply) -> None:
         with pytest.raises(ProviderUnavailable):
             connection(server).exchange(code="c", redirect_uri="http://a", code_verifier="v" * 43)
         assert len(server.requests) == 1
+
+
+def test_refresh_trades_a_token_for_new_ones() -> None:
+    def github(request: Request) -> Reply:
+        form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        assert (request.method, request.path) == ("POST", "/login/oauth/access_token")
+        assert (form["client_id"], form["client_secret"]) == ("client", "secret")
+        assert (form["grant_type"], form["refresh_token"]) == ("refresh_token", "ghr_old")
+        token = {"access_token": "ghu_new", "refresh_token": "ghr_new", "expires_in": 28800, "scope": ""}
+        return json_reply({**token, "token_type": "bearer", "refresh_token_expires_in": 15897600})
+
+    before = Credentials("ghu_old", "ghr_old", datetime.now(UTC), (), "bearer")
+    with scripted_server(github) as server:
+        after = connection(server).refresh(before)
+    assert (after.access_token, after.refresh_token, after.scopes) == ("ghu_new", "ghr_new", ())
+    assert after.expires_at is not None
+    assert timedelta(hours=7) < after.expires_at - datetime.now(UTC) <= timedelta(hours=8)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (json_reply({"error": "bad_refresh_token", "error_description": "words"}), CredentialsRejected),
+        (json_reply({"error": "invalid_grant"}, 400), CredentialsRejected),
+        (json_reply({"error": "incorrect_client_credentials"}), ProviderRefused),
+        (json_reply({}, 503), ProviderUnavailable),
+        (Reply(200, b"<html>"), ProviderUnavailable),
+        (Reply(200, b"{}"), ProviderUnavailable),
+    ],
+)
+def test_refresh_is_tried_once_and_says_what_helps(reply: Reply, error: type[Exception]) -> None:
+    with scripted_server(lambda _: reply) as server:
+        with pytest.raises(error) as raised:
+            connection(server).refresh(Credentials("ghu_old", "ghr_old", None, (), "bearer"))
+        assert len(server.requests) == 1
+    assert "words" not in str(raised.value)
+
+
+def test_token_that_does_not_end_cannot_be_refreshed(provider: OAuthProvider) -> None:
+    with pytest.raises(CredentialsRejected):
+        provider.refresh(Credentials(TOKEN, None, None, ("repo",), "bearer"))
+
+
+def test_account_that_may_not_be_asked_for_is_refused() -> None:
+    with scripted_server(lambda _: json_reply({}, 403)) as server, pytest.raises(ProviderRefused):
+        connection(server).account(Credentials(TOKEN, None, None, (), "bearer"))
 
 
 @pytest.mark.parametrize(

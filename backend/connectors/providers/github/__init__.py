@@ -1,8 +1,19 @@
-"""GitHub: files, issues, pull requests and discussions of the chosen repositories, from github.com or GitHub Enterprise.
+"""GitHub: files, issues, pull requests, discussions and releases of repositories, from github.com or GitHub Enterprise.
 
-`oauth.py` connects an account; `source.py` lists and reads it, with `client.py` for requests, `files.py` for which
-files are worth reading and `render.py` for threads as Markdown. No module imports `source.py` on the way to
-`oauth.py`, so a web process never loads it.
+__init__.py      what the product knows of it
+oauth.py         connects an account
+choices.py       the repositories to choose from
+webhook.py       what GitHub's calls say
+source.py        lists and reads, page by page (loaded by workers only)
+position.py      its cursor
+repositories.py  which repositories
+trees.py         their files, and which of them changed
+files.py         which files are worth reading
+threads.py       issues, pull requests, releases
+discussions.py   discussions, by GraphQL
+items.py         all of it in the contract's values
+render.py        threads as Markdown
+client.py        requests and refusals
 """
 
 from typing import Annotated, Final
@@ -44,7 +55,7 @@ def make_oauth(app: OAuthApp) -> OAuthProvider:
 PROVIDER: Final = Provider(
     type="github",
     name="GitHub",
-    description="README, documentation, code, issues, pull requests and discussions",
+    description="README, documentation, code, issues, pull requests, discussions and releases",
     icon="github",
     auth_type="oauth",
     settings_model=GitHubSettings,
@@ -52,4 +63,6 @@ PROVIDER: Final = Provider(
     api_base="https://api.github.com",
     app="github",
     make_oauth=make_oauth,
+    choices="backend.connectors.providers.github.choices:list_repositories",
+    webhook="backend.connectors.providers.github.webhook:receive",
 )

@@ -37,7 +37,12 @@ UNREADABLE: Final = (ItemGone, ItemUnreadable, NotUnderstood)
 
 
 class NoDiscussions(Exception):
-    """This server, or this token, has no discussions to offer; the message says which, for people."""
+    """This server, or this repository to this token, offers no discussions; the message says which, for people."""
+
+    def __init__(self, message: str, *, is_everywhere: bool = False) -> None:
+        super().__init__(message)
+        #: Whether no repository will, so that asking further is of no use.
+        self.is_everywhere = is_everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ class GitHubClient:
                 "POST", self._graphql, content={"query": query, "variables": variables}
             )
         except ItemGone as error:
-            raise NoDiscussions("This GitHub server has no GraphQL API.") from error
+            raise NoDiscussions("This GitHub server has no GraphQL API.", is_everywhere=True) from error
         except ItemUnreadable as error:
             raise NoDiscussions(error.message) from error
         if not isinstance(answer, dict):
@@ -174,7 +179,9 @@ def _query_error(response: httpx2.Response, answer: Mapping[str, Any]) -> Except
         case "NOT_FOUND":
             return ItemGone()
         case "undefinedField":
-            return NoDiscussions("This GitHub server does not offer discussions over its API.")
+            return NoDiscussions(
+                "This GitHub server does not offer discussions over its API.", is_everywhere=True
+            )
         case "FORBIDDEN" | "INSUFFICIENT_SCOPES":
             return NoDiscussions("This account may not read discussions.")
         case _ if "rate limit" in str(answer.get("message") or first.get("message") or "").lower():

@@ -5,8 +5,6 @@ names the repository, the stage and the place in it, so a pass can go on in anot
 in each repository, so that the next pass lists changes only.
 """
 
-import base64
-import binascii
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
@@ -21,12 +19,10 @@ from backend.connectors.providers.contract import (
     ItemUnreadable,
     Opening,
     Page,
-    ProviderUnavailable,
-    RateLimited,
     Source,
     SourceItem,
 )
-from backend.connectors.providers.github import discussions, files, items, threads, trees
+from backend.connectors.providers.github import blobs, discussions, items, threads, trees
 from backend.connectors.providers.github.client import (
     UNREADABLE,
     GitHubClient,
@@ -34,6 +30,7 @@ from backend.connectors.providers.github.client import (
     NotUnderstood,
     RepositoryEmpty,
 )
+from backend.connectors.providers.github.counting import count_items
 from backend.connectors.providers.github.files import RepositoryFile, reading_order
 from backend.connectors.providers.github.position import STAGES, Position
 from backend.connectors.providers.github.repositories import (
@@ -45,8 +42,6 @@ from backend.connectors.providers.github.repositories import (
 from backend.connectors.providers.github.trees import Listing
 
 PAGE_SIZE: Final = 100
-#: Counting beforehand takes two searches a repository, and GitHub allows thirty a minute.
-MAX_COUNTED_REPOSITORIES: Final = 10
 
 _Stage: TypeAlias = Generator[Page, None, Position]
 
@@ -74,6 +69,7 @@ class GitHubSource:
         self._client = GitHubClient(api_base, access_token)
         self._chosen = tuple(str(name) for name in settings.get("repositories") or ())
         self._page_size = page_size
+        self._has_no_discussions = False
         self._has_told_of_discussions = False
 
     def close(self) -> None:
@@ -95,7 +91,7 @@ class GitHubSource:
             # Deselected, renamed, deleted or out of sight: only a pass over everything shows what has to go.
             raise CursorExpired
         if is_beginning and at.is_full:
-            at = replace(at, total=self._count(found))
+            at = replace(at, total=count_items(self._client, found))
         reached = walk_key(at.repository)
         for entry in found:
             name = name_of(entry)
@@ -116,7 +112,7 @@ class GitHubSource:
         try:
             match locator["kind"]:
                 case "file":
-                    return self._file(locator)
+                    return blobs.read_file(self._client, locator)
                 case "issue":
                     return threads.read_issue(self._client, locator, entry.listed)
                 case "pull":
@@ -129,24 +125,6 @@ class GitHubSource:
             raise ItemUnreadable(str(error)) from error
         except (NotUnderstood, RepositoryEmpty) as error:
             raise ItemUnreadable from error
-
-    def _count(self, found: Iterable[Repository | ItemFailure]) -> int | None:
-        """Items of the whole pass, or None where GitHub would not say cheaply."""
-        repositories = [entry for entry in found if isinstance(entry, Repository)]
-        if len(repositories) > MAX_COUNTED_REPOSITORIES:
-            return None
-        total = 0
-        try:
-            for repository in repositories:
-                if repository.has_commits:
-                    total += len(trees.list_files(self._client, repository, repository.branch).files)
-                total += threads.count_threads(self._client, repository)
-                if repository.has_discussions:
-                    total += discussions.count_discussions(self._client, repository)
-        except (*UNREADABLE, NoDiscussions, RateLimited, ProviderUnavailable):
-            # A bar without an end is no reason to fail; what is really wrong shows at the next request.
-            return None
-        return total
 
     def _walk(self, repository: Repository, at: Position) -> _Stage:
         for stage in STAGES[:-1]:
@@ -213,24 +191,6 @@ class GitHubSource:
             return trees.list_files(self._client, repository, tree_ish)
         return trees.list_changes(self._client, repository, at.mark.tree, tree_ish)
 
-    def _file(self, locator: Mapping[str, Any]) -> SourceItem:
-        file = files.file_at(locator["path"], locator["sha"], locator["size"])
-        if file is None:
-            raise ItemGone
-        if file.is_too_large:
-            raise ItemUnreadable("The file is larger than 10 MiB.")
-        try:
-            blob = self._client.get(f"/repos/{locator['repository']}/git/blobs/{file.blob_sha}").data
-            body = base64.b64decode(blob["content"])
-        except (binascii.Error, KeyError, TypeError) as error:
-            raise ItemUnreadable("GitHub sent the file in a form that cannot be read.") from error
-        if files.is_large_file_pointer(body):
-            raise ItemUnreadable("The file is kept in Git LFS, which is not read.")
-        if file.is_code and files.is_binary(body):
-            # Named like code, but none: nobody misses it.
-            raise ItemGone
-        return items.file_item(locator, file, body)
-
     def _threads(self, repository: Repository, at: Position, stage: threads.ListedStage) -> _Stage:
         listed = threads.list_threads(
             self._client,
@@ -247,7 +207,7 @@ class GitHubSource:
         return at
 
     def _discussions(self, repository: Repository, at: Position) -> _Stage:
-        if not repository.has_discussions or self._has_told_of_discussions:
+        if not repository.has_discussions or self._has_no_discussions:
             return at.next_stage()
         try:
             listed = discussions.list_discussions(
@@ -257,10 +217,12 @@ class GitHubSource:
                 at = replace(at, after=page.next_path) if page.next_path else at.next_stage()
                 yield _page(at, _note(repository, "discussions"), entries=page.entries)
         except NoDiscussions as error:
-            # Servers and tokens without them are no failure of the sync; once is enough.
-            self._has_told_of_discussions = True
+            # Servers and tokens without them are no failure of the sync; telling once is enough.
             at = at.next_stage()
-            yield _page(at, f"{_note(repository, 'discussions')}: {error}")
+            self._has_no_discussions |= error.is_everywhere
+            if not self._has_told_of_discussions:
+                self._has_told_of_discussions = True
+                yield _page(at, f"{_note(repository, 'discussions')}: {error}")
         return at
 
 
