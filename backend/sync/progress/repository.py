@@ -1,8 +1,7 @@
 """Note, get, ended_longer_ago."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
@@ -34,13 +33,15 @@ _NOTE: Final = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Which try of which job carries a run out."""
+class Holder(Protocol):
+    """Which try of which job carries a run out: a claim."""
 
-    job_id: UUID
-    lease: int
-    worker_id: UUID
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def lease(self) -> int: ...
+    @property
+    def worker_id(self) -> UUID: ...
 
 
 class SyncProgressRepository:
@@ -57,7 +58,7 @@ class SyncProgressRepository:
             {
                 "tenant_id": tenant_id,
                 "run_id": run_id,
-                "job_id": holder.job_id,
+                "job_id": holder.id,
                 "lease": holder.lease,
                 "worker_id": holder.worker_id,
                 "stage": stage,
