@@ -268,10 +268,7 @@ class Turn:
             goes_on = SyncProgressRepository(unit).note(
                 self._tenant_id, self._run_id, self._claim, stage="indexing", note=note
             )
-        if goes_on is None:
-            with self._db.transaction(self._tenant_id) as session:
-                goes_on = JobRepository(session).hold(self._claim)
-        if not goes_on:
+        if not goes_on:  # or the job is not ours any more, as the next line finds out
             self._end_cancelled()
 
     def _end_cancelled(self) -> None:
