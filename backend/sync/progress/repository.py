@@ -5,6 +5,8 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.orm.attributes import instance_dict
+from sqlalchemy.orm.instrumentation import manager_of_class
 
 from backend.db.notify import Channel
 from backend.db.transaction import Unit, hint
@@ -75,7 +77,10 @@ class SyncProgressRepository:
         row = self._unit.execute(_GET, {"tenant_id": tenant_id, "run_id": run_id}).one_or_none()
         if row is None:
             raise SyncRunNotFound
-        return SyncRun(**dict(zip(_COLUMNS, row, strict=True)))
+        # As a session makes them; the constructor takes as long as the trip, keeping track of every value it sets.
+        run: SyncRun = manager_of_class(SyncRun).new_instance()
+        instance_dict(run).update(zip(_COLUMNS, row, strict=True))
+        return run
 
     def ended_longer_ago(self, tenant_id: UUID, run_id: UUID, *, seconds: float) -> bool:
         """Whether the run has been over for more than `seconds`, by the database's clock."""
