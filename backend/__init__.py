@@ -10,6 +10,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     serve.py       one web instance (gunicorn, gevent)
     work.py        one worker process
     cli.py         the `secondbrain` command
+    administration.py  its groups: tenant, user, keys
     up.py          the bundled server, three web instances and a worker on one machine
     bundled.py     where the database is: DATABASE_URL's, or the bundled server
     supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
@@ -26,7 +27,8 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import
     oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
     connectors/    connectors, credentials (sealed)  providers/ read the sources
-    jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
+    jobs/          jobs, workers, schedules          enqueue, claim, hold, complete, fail, release_stalled
+    keys/          signing_keys (sealed)             make the first, rotate, replace at once; follower.py signs
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
     configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies

@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from backend import __version__
+from backend.administration import installation, keys, tenant, user
 from backend.errors import StateError
 from backend.settings import Settings, generate_key
 
@@ -41,7 +42,7 @@ def serve() -> None:
     """Run one web instance."""
     from backend.serve import serve as run
 
-    run(_settings())
+    run(installation())
 
 
 @app.command()
@@ -52,7 +53,7 @@ def worker() -> None:
     from backend.work import work
 
     use_private_folder()
-    settings = _settings()
+    settings = installation()
     require_current(settings.database_url.get_secret_value())
     work(settings)
 
@@ -75,7 +76,7 @@ def import_folder(
 
     Exit code 0: everything is in; 2: some files could not be read, each is listed; 1: nothing could be done.
     """
-    raise typer.Exit(_import(_settings(), folder, tenant))
+    raise typer.Exit(_import(installation(), folder, tenant))
 
 
 @app.command()
@@ -109,13 +110,14 @@ def doctor() -> None:
     from backend.db.schema import require_current
     from backend.wiring import wire
 
-    settings = _settings()
+    settings = installation()
     require_current(settings.database_url.get_secret_value())
     services = wire(settings)
     services.listener.start()
     with services.db.operator_transaction():
         print("database    ok")
     print(f"listener    {'ok' if services.listener.wait_until_connected(5) else 'not connected'}")
+    print(f"signing     with key {services.keyring.signing_kid}")
     print(f"embeddings  {services.embedder.model}, {services.embedder.dimensions} dimensions")
     print(f"answers     {'language model' if services.chat_model else 'extracts'}")
     print(
@@ -140,7 +142,7 @@ def config(
     from backend.wiring import wire
 
     fresh = None if publish is None else validated(name, json.loads(publish))
-    services = wire(_settings())
+    services = wire(installation())
     try:
         with services.db.operator_transaction() as session:
             configs = ConfigRepository(session)
@@ -163,16 +165,6 @@ def generate_key_command() -> None:
 def version() -> None:
     """Print the version."""
     print(__version__)
-
-
-def _settings() -> Settings:
-    settings = Settings()
-    if settings.database_url.get_secret_value() and settings.secret_keys:
-        return settings
-    # Only here: a process that is told everything need not know the bundled server.
-    from backend.bundled import locate
-
-    return locate(settings)
 
 
 def _import(settings: Settings, folder: Path, slug: str) -> int:
@@ -256,6 +248,9 @@ def _demo(settings: Settings, supervisor: "object") -> None:
 
 def main() -> None:
     """Entry point: known errors are one line, and exit code 1."""
+    app.add_typer(tenant, name="tenant")
+    app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
     try:
         app()
     except StateError as error:

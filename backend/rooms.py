@@ -9,6 +9,7 @@ ROOMS = (
     "oauth",
     "connectors",
     "jobs",
+    "keys",
     "sync",
     "documents",
     "embeddings",
@@ -29,6 +30,7 @@ ROUTES = (
     "backend.flows.sync_connector.routes",
     "backend.flows.ask.routes",
     "backend.flows.reload_parser.routes",
+    "backend.flows.deactivate.routes",
     "backend.knowledge.routes",
     "backend.flows.delete_document.routes",
 )

@@ -32,6 +32,7 @@ from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.keyring import Keyring
+from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
@@ -48,7 +49,7 @@ class Services:
     db: Database
     listener: Listener
     configs: ConfigFollower
-    keyring: Keyring
+    keyring: SigningKeyring
     passwords: Passwords
     embedder: Embedder
     embedding_cache: EmbeddingCache | None
@@ -68,6 +69,7 @@ class Services:
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
         self.configs.close()
+        self.keyring.close()
         self.components.close()
         self.listener.close()
         self.http.close()
@@ -80,7 +82,7 @@ def instance_name(settings: Settings) -> str:
 
 
 def make_keyring(settings: Settings) -> Keyring:
-    """The keys of SECRET_KEYS. Raises ValueError when there are none."""
+    """The master keys, those of SECRET_KEYS. Raises ValueError when there are none."""
     settings.require_keys()
     return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
 
@@ -134,7 +136,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         db=db,
         listener=listener,
         configs=ConfigFollower(db, listener),
-        keyring=make_keyring(settings),
+        keyring=SigningKeyring(db, listener, make_keyring(settings)),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=embedder,
         embedding_cache=make_embedding_cache(settings, db, embedder),
@@ -152,7 +154,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
 
 def take_part(services: Services, *, kind: str) -> Presence:
     """Starts what a `kind` of process (web, worker) does besides its work, after any fork: it receives hints,
-    follows the configs and says that it is there. Stop what is returned, then close the services."""
+    follows configs and signing keys, and says that it is there. Stop what is returned, then close the services."""
     presence = Presence(
         services.db,
         name=services.instance,
@@ -162,6 +164,7 @@ def take_part(services: Services, *, kind: str) -> Presence:
     )
     services.listener.start()
     services.configs.start(on_change=presence.wake)
+    services.keyring.start()
     return presence.start()
 
 

@@ -11,6 +11,7 @@ import structlog
 from backend import __version__
 from backend.components.repository import ComponentRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
@@ -27,7 +28,7 @@ from backend.ops.repository import InstanceRepository
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
-from backend.wiring import instance_name, take_part, wire
+from backend.wiring import Services, instance_name, take_part, wire
 
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +89,17 @@ _CHORES = (
 )
 
 
+def key_chore(services: Services) -> Chore:
+    """Rotates the signing keys by their age."""
+    settings = services.settings
+    keep = timedelta(seconds=settings.signed_lives_seconds)
+    return Chore(
+        "rotate signing_keys",
+        timedelta(minutes=10),
+        lambda session: maintain_keys(session, services.keyring, days=settings.signing_key_days, keep=keep),
+    )
+
+
 def work(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT; jobs in hand are given back after their current page."""
     instance = instance_name(settings)
@@ -111,7 +123,7 @@ def work(settings: Settings) -> None:
         version=__version__,
         threads=settings.worker_threads,
         lease=timedelta(seconds=settings.lease_seconds),
-        chores=_CHORES,
+        chores=(*_CHORES, key_chore(services)),
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)

@@ -1514,6 +1514,132 @@ ALTER VIEW ops.rate_limits OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.rate_limits IS 'Who asks often, and who was refused; the latest refusals first';
 
+-- Name: schedules; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority smallint DEFAULT '0'::smallint NOT NULL,
+    every interval NOT NULL,
+    jitter double precision DEFAULT '0.1'::double precision NOT NULL,
+    next_run_at timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_job_id uuid,
+    skipped_because text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_schedules_every_is_a_second_at_least CHECK ((every >= '00:00:01'::interval)),
+    CONSTRAINT ck_schedules_jitter_is_a_share CHECK (((jitter >= (0)::double precision) AND (jitter <= (1)::double precision))),
+    CONSTRAINT ck_schedules_reason_for_skipping_is_known CHECK ((skipped_because = ANY (ARRAY['unfinished'::text, 'deactivated'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.schedules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.schedules OWNER TO secondbrain_owner;
+
+-- Name: TABLE schedules; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.schedules IS 'What becomes a job again and again; whichever worker finds a turn due enqueues it, once';
+
+-- Name: COLUMN schedules.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN schedules.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:<connector id>';
+
+-- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.kind IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.args IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.priority IS 'Of the jobs it enqueues; higher goes first within a tenant';
+
+-- Name: COLUMN schedules.every; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.every IS 'From one turn to the next, at least';
+
+-- Name: COLUMN schedules.jitter; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.jitter IS 'Up to this share of `every` is added to each turn, by chance';
+
+-- Name: COLUMN schedules.next_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.next_run_at IS 'When its next turn is due, by the database''s clock';
+
+-- Name: COLUMN schedules.paused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.paused_at IS 'Since when it has no turns';
+
+-- Name: COLUMN schedules.last_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_run_at IS 'When a turn last enqueued a job';
+
+-- Name: COLUMN schedules.last_job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_job_id IS 'That job; it may be purged by now';
+
+-- Name: COLUMN schedules.skipped_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.skipped_because IS 'Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated';
+
+-- Name: COLUMN schedules.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.created_at IS 'When the row was written';
+
+-- Name: COLUMN schedules.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.updated_at IS 'When somebody last changed it';
+
+-- Name: schedules; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.schedules AS
+ SELECT t.slug AS tenant,
+    s.name,
+    s.kind,
+    s.every,
+        CASE
+            WHEN (s.paused_at IS NOT NULL) THEN 'paused'::text
+            WHEN (t.deactivated_at IS NOT NULL) THEN 'deactivated'::text
+            WHEN (s.next_run_at < (now() - '00:00:10'::interval)) THEN 'late'::text
+            ELSE 'waiting'::text
+        END AS state,
+    s.next_run_at,
+        CASE
+            WHEN ((s.paused_at IS NULL) AND (s.next_run_at < now())) THEN (now() - s.next_run_at)
+            ELSE NULL::interval
+        END AS late_by,
+    s.last_run_at,
+    j.state AS last_job,
+    s.skipped_because,
+    s.paused_at,
+    s.id
+   FROM ((public.schedules s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = s.last_job_id)))
+  ORDER BY (s.paused_at IS NOT NULL), s.next_run_at;
+
+ALTER VIEW ops.schedules OWNER TO secondbrain_operator;
+
+-- Name: VIEW schedules; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.schedules IS 'What becomes a job again and again: when next, how late, what became of the last turn';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -1576,7 +1702,7 @@ COMMENT ON COLUMN public.sessions.ended_at IS 'When it was ended; its tokens are
 
 -- Name: COLUMN sessions.end_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected';
+COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected, deactivated, keys_replaced';
 
 -- Name: sessions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1600,6 +1726,83 @@ ALTER VIEW ops.sessions OWNER TO secondbrain_operator;
 -- Name: VIEW sessions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sessions IS 'Who is signed in, since when, and how sessions ended';
+
+-- Name: signing_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.signing_keys (
+    kid text NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    active_from timestamp with time zone NOT NULL,
+    retires_at timestamp with time zone,
+    retired_because text,
+    follows_master boolean NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT ck_signing_keys_reason_is_known CHECK ((retired_because = ANY (ARRAY['rotated'::text, 'compromised'::text]))),
+    CONSTRAINT ck_signing_keys_retired_with_a_reason CHECK (((retires_at IS NULL) = (retired_because IS NULL)))
+);
+
+ALTER TABLE public.signing_keys OWNER TO secondbrain_owner;
+
+-- Name: TABLE signing_keys; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.signing_keys IS 'Keys that sign tokens, states and names of streams, sealed with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.kid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.kid IS 'Its id, carried by what it signed';
+
+-- Name: COLUMN signing_keys.sealed; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.sealed IS '32 bytes, sealed for this row with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.created_at IS 'When the row was written';
+
+-- Name: COLUMN signing_keys.active_from; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.active_from IS 'When it begins to sign; published before';
+
+-- Name: COLUMN signing_keys.retires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retires_at IS 'When what it signed stops counting; none while it is the newest';
+
+-- Name: COLUMN signing_keys.retired_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retired_because IS 'rotated or compromised';
+
+-- Name: COLUMN signing_keys.follows_master; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.follows_master IS 'The first key: while it is accepted, so is what SECRET_KEYS itself has signed';
+
+-- Name: COLUMN signing_keys.made_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.made_by IS 'Who rotated: first use, maintenance, or a person where';
+
+-- Name: signing_keys; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.signing_keys AS
+ SELECT kid,
+        CASE
+            WHEN (retires_at <= now()) THEN 'retired'::text
+            WHEN (active_from > now()) THEN 'published'::text
+            WHEN (active_from = max(active_from) FILTER (WHERE ((active_from <= now()) AND ((retires_at IS NULL) OR (retires_at > now())))) OVER ()) THEN 'signing'::text
+            ELSE 'accepted'::text
+        END AS state,
+    created_at,
+    active_from,
+    retires_at,
+    retired_because,
+    made_by
+   FROM public.signing_keys k
+  ORDER BY created_at DESC;
+
+ALTER VIEW ops.signing_keys OWNER TO secondbrain_operator;
+
+-- Name: VIEW signing_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.signing_keys IS 'Which key signs, which ones are still accepted, and until when';
 
 -- Name: workers; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -2604,10 +2807,20 @@ ALTER TABLE ONLY public.rate_limits
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT pk_refresh_tokens PRIMARY KEY (tenant_id, token_sha256);
 
+-- Name: schedules pk_schedules; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT pk_schedules PRIMARY KEY (tenant_id, id);
+
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id);
+
+-- Name: signing_keys pk_signing_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.signing_keys
+    ADD CONSTRAINT pk_signing_keys PRIMARY KEY (kid);
 
 -- Name: sync_errors pk_sync_errors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2735,6 +2948,14 @@ CREATE INDEX ix_oauth_nonces_expires_at ON public.oauth_nonces USING btree (expi
 
 CREATE INDEX ix_refresh_tokens_session ON public.refresh_tokens USING btree (tenant_id, session_id);
 
+-- Name: ix_schedules_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_due ON public.schedules USING btree (next_run_at) WHERE (paused_at IS NULL);
+
+-- Name: ix_schedules_last_job; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_last_job ON public.schedules USING btree (tenant_id, last_job_id);
+
 -- Name: ix_sessions_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
@@ -2763,6 +2984,10 @@ CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, con
 
 CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
 
+-- Name: ix_tenants_deactivated; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
@@ -2778,6 +3003,10 @@ CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (te
 -- Name: uq_graph_entities_identity; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_graph_entities_identity ON public.graph_entities USING btree (tenant_id, kind, provider, external_key);
+
+-- Name: uq_schedules_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_schedules_name ON public.schedules USING btree (tenant_id, name);
 
 -- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2961,6 +3190,11 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT fk_refresh_tokens_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: schedules fk_schedules_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT fk_schedules_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -3068,6 +3302,10 @@ ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.embedding_cache ENABLE ROW LEVEL SECURITY;
 
+-- Name: sessions ending; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY ending ON public.sessions AS RESTRICTIVE FOR UPDATE TO secondbrain_operator USING ((ended_at IS NULL)) WITH CHECK ((ended_at IS NOT NULL));
+
 -- Name: entity_aliases; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.entity_aliases ENABLE ROW LEVEL SECURITY;
@@ -3168,6 +3406,10 @@ CREATE POLICY operator ON public.oauth_nonces TO secondbrain_operator USING (tru
 
 CREATE POLICY operator ON public.refresh_tokens TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: schedules operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -3207,6 +3449,16 @@ CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH
 -- Name: refresh_tokens; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
+
+-- Name: jobs scheduled; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY scheduled ON public.jobs AS RESTRICTIVE FOR INSERT TO secondbrain_operator WITH CHECK ((EXISTS ( SELECT
+   FROM public.schedules s
+  WHERE ((s.tenant_id = jobs.tenant_id) AND (s.last_job_id = jobs.id) AND (s.kind = jobs.kind) AND (s.args = jobs.args) AND (s.priority = jobs.priority)))));
+
+-- Name: schedules; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
 
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3303,6 +3555,10 @@ CREATE POLICY tenant ON public.oauth_nonces TO secondbrain_app USING ((tenant_id
 -- Name: refresh_tokens tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.refresh_tokens TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: schedules tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3680,9 +3936,29 @@ GRANT SELECT ON TABLE ops.oauth_nonces TO secondbrain_readonly;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.jobs TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.jobs TO secondbrain_operator;
 
+-- Name: COLUMN jobs.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(tenant_id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(kind) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.args; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(args) ON TABLE public.jobs TO secondbrain_operator;
+
 -- Name: COLUMN jobs.state; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT UPDATE(state) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.priority; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(priority) ON TABLE public.jobs TO secondbrain_operator;
 
 -- Name: COLUMN jobs.run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3724,14 +4000,63 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO secondbrain_ope
 
 GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
 
+-- Name: TABLE schedules; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedules TO secondbrain_app;
+GRANT SELECT ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.next_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(next_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_job_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_job_id) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.skipped_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(skipped_because) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: TABLE schedules; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.schedules TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sessions TO secondbrain_operator;
 
+-- Name: COLUMN sessions.ended_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(ended_at) ON TABLE public.sessions TO secondbrain_operator;
+
+-- Name: COLUMN sessions.end_reason; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(end_reason) ON TABLE public.sessions TO secondbrain_operator;
+
 -- Name: TABLE sessions; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sessions TO secondbrain_readonly;
+
+-- Name: TABLE signing_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retires_at) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retired_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retired_because) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: TABLE signing_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.signing_keys TO secondbrain_readonly;
 
 -- Name: TABLE workers; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -31,6 +31,9 @@ from backend.tenants.repository import TenantRepository
 FAST = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "300"})
 
 TEMPLATE = "secondbrain"
+
+#: Every process of an installation has the same ones: what one sealed in the database, the others open.
+KEYS = generate_key()
 _numbers = itertools.count()
 
 
@@ -139,7 +142,7 @@ def keyring() -> Keyring:
 def settings_for(url: str, owner_url: str = "", **more: str) -> Settings:
     """Settings that read nothing from the environment but what is given."""
     known = {field.alias for field in Settings.model_fields.values()}
-    given = {"DATABASE_URL": url, "DATABASE_OWNER_URL": owner_url, "SECRET_KEYS": generate_key(), **more}
+    given = {"DATABASE_URL": url, "DATABASE_OWNER_URL": owner_url, "SECRET_KEYS": KEYS, **more}
     assert set(given) <= known
     return Settings.model_validate(given).model_copy(update={"database_url": SecretStr(url)})
 

@@ -25,6 +25,7 @@ class Channel(StrEnum):
     SYNC_RUNS = "sync_runs"  #  tenant_id:run_id         a run's row changed
     CONFIG_VERSIONS = "config_versions"  # tenant_id:name:version, or installation:name:version
     SESSIONS = "sessions"  #    tenant_id:session_id     a session ended
+    SIGNING_KEYS = "signing_keys"  # kid            a key was made, and perhaps others retired
     TENANT_COMPONENTS = "tenant_components"  # tenant_id:name  a component was built or deleted
 
 

@@ -61,7 +61,7 @@ class JobRepository:
     ) -> list[Claim]:
         """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
 
-        Empty as well for a worker that is unknown or has said goodbye. A batch is spread over the tenants that
+        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is spread over the tenants that
         wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
         jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
         """
@@ -143,6 +143,10 @@ class JobRepository:
             text(statements.CANCEL), {"tenant_id": tenant_id, "job_id": job_id}
         )
         return state
+
+    def stop_all(self, tenant_id: UUID) -> int:
+        """Asks the tenant's running jobs to stop; returns how many. While it is deactivated none is claimed."""
+        return len(self._session.execute(text(statements.STOP_ALL), {"tenant_id": tenant_id}).all())
 
     def release_stalled(
         self, *, worker_id: UUID | None = None, in_hand: Collection[Claim] = ()

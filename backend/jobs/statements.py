@@ -7,8 +7,8 @@ to move as an array: the planner then looks them up by key, whatever it believes
 from typing import Final
 
 # `waiting` skips from tenant to tenant through the index, so the length of a tenant's queue costs nothing. `fair`
-# puts tenants with the least running work first, drops those at the cap, and spreads a batch over the rest. The
-# outer LIMIT stops the loop as soon as enough is locked, so claimers do not hold each other's jobs.
+# puts tenants with the least running work first, drops those at the cap and those deactivated (their jobs wait), and
+# spreads a batch over the rest. The outer LIMIT stops the loop as soon as enough is locked, so claimers do not hold each other's jobs.
 CLAIM: Final = """
     WITH RECURSIVE waiting AS (
         (SELECT tenant_id FROM jobs WHERE state = 'queued' ORDER BY tenant_id LIMIT 1)
@@ -23,6 +23,7 @@ CLAIM: Final = """
                least(:tenant_cap - coalesce(r.jobs, 0), (:count - 1) / count(*) OVER () + 1) AS room
         FROM waiting AS w LEFT JOIN running AS r USING (tenant_id)
         WHERE w.tenant_id IS NOT NULL AND coalesce(r.jobs, 0) < :tenant_cap
+          AND w.tenant_id NOT IN (SELECT id FROM tenants WHERE deactivated_at IS NOT NULL)
           AND EXISTS (SELECT FROM workers WHERE id = :worker_id AND stopped_at IS NULL)
         ORDER BY coalesce(r.jobs, 0), random()
     ), picked AS (
@@ -72,6 +73,12 @@ GIVE_BACK_ALL: Final = """
     SET state = 'queued', lease = lease + 1, worker_id = NULL, run_at = now(), attempt = greatest(attempt - 1, 0)
     WHERE id = ANY (ARRAY(SELECT id FROM held))
     RETURNING id, tenant_id, kind, attempt
+"""
+
+# Waiting ones are left alone: they wait until their tenant is active again, and then go on.
+STOP_ALL: Final = """
+    UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+    WHERE tenant_id = :tenant_id AND state = 'running' RETURNING id
 """
 
 CANCEL: Final = """

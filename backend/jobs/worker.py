@@ -30,6 +30,7 @@ JOBS_RUN = Counter("secondbrain_jobs_total", "Jobs this process has run", ["kind
 JOB_SECONDS = Histogram("secondbrain_job_seconds", "How long jobs took in this process", ["kind"])
 
 _RETRY_SECONDS = 1.0
+_SCHEDULES_EVERY_SECONDS = 1.0
 
 
 class Handler(Protocol):
@@ -132,16 +133,20 @@ class Worker:
             self._idle.wait(self._heartbeat.every)
 
     def _look_after(self) -> None:
+        due = 0.0
         while not self._stopping.is_set():
             try:
-                in_hand = [claim for claim in self._in_hand if claim is not None]
-                self._upkeep.release_stalled(self._heartbeat.worker_id, in_hand)
-                self._upkeep.do_chores()
+                self._upkeep.enqueue_due()
+                if time.monotonic() >= due:
+                    in_hand = [claim for claim in self._in_hand if claim is not None]
+                    self._upkeep.release_stalled(self._heartbeat.worker_id, in_hand)
+                    self._upkeep.do_chores()
+                    due = time.monotonic() + self._heartbeat.every
             except Unavailable:
                 _log.warning("no upkeep: the database does not answer")
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("upkeep failed")
-            self._stopping.wait(self._heartbeat.every)
+            self._stopping.wait(min(_SCHEDULES_EVERY_SECONDS, self._heartbeat.every))
 
     def _wake(self) -> None:
         for hints in self._hints:

@@ -97,6 +97,17 @@ class OAuthNonceRepository:
         if consumed is None:
             self._explain(tenant_id, nonce, user_id, connector_type, browser=browser)
 
+    def void(self, tenant_id: UUID, *, user_id: UUID | None = None) -> None:
+        """Ends every attempt of the tenant, or of one user of it, that has not been used."""
+        statement = update(OAuthNonce).where(
+            OAuthNonce.tenant_id == tenant_id,
+            OAuthNonce.used_at.is_(None),
+            OAuthNonce.expires_at > func.now(),
+        )
+        if user_id is not None:
+            statement = statement.where(OAuthNonce.user_id == user_id)
+        self._session.execute(statement.values(expires_at=func.now()))
+
     def purge_expired(self, *, older_than: timedelta, limit: int = 1000) -> int:
         """Deletes nonces that expired more than `older_than` ago, at most `limit`; returns how many.
 
@@ -120,13 +131,6 @@ class OAuthNonceRepository:
     def _counts(
         self, tenant_id: UUID, nonce: str, user_id: UUID, connector_type: str
     ) -> tuple[ColumnElement[bool], ...]:
-        is_active = exists().where(
-            User.tenant_id == OAuthNonce.tenant_id,
-            User.id == OAuthNonce.user_id,
-            User.deactivated_at.is_(None),
-            Tenant.id == OAuthNonce.tenant_id,
-            Tenant.deactivated_at.is_(None),
-        )
         return (
             OAuthNonce.tenant_id == tenant_id,
             OAuthNonce.nonce_sha256 == _sha256(nonce),
@@ -134,7 +138,7 @@ class OAuthNonceRepository:
             OAuthNonce.connector_type == connector_type,
             OAuthNonce.used_at.is_(None),
             OAuthNonce.expires_at > func.now(),
-            is_active,
+            _is_active(),
         )
 
     def _explain(
@@ -142,22 +146,36 @@ class OAuthNonceRepository:
     ) -> NoReturn:
         """Says why a statement took nothing: a begin (`browser` None), or a consumption by `browser`."""
         row = self._session.execute(
-            select(OAuthNonce, OAuthNonce.expires_at <= func.now()).where(
+            select(OAuthNonce, OAuthNonce.expires_at <= func.now(), _is_active()).where(
                 OAuthNonce.tenant_id == tenant_id, OAuthNonce.nonce_sha256 == _sha256(nonce)
             )
         ).one_or_none()
         if row is None:
             raise NonceNotFound
-        found, is_expired = row
+        found, is_expired, is_active = row
         if (found.user_id, found.connector_type) != (user_id, connector_type):
             raise NonceMismatch
         if found.used_at is not None or (browser is None and found.begun_at is not None):
             raise NonceAlreadyUsed
+        if not is_active:
+            raise NonceMismatch("This account has been deactivated.")
         if is_expired:
             raise NonceExpired
         if browser is not None and found.browser_sha256 != _sha256(browser):
             raise NonceOfAnotherBrowser
+        # Activated again since the statement looked.
         raise NonceMismatch("This account has been deactivated.")
+
+
+def _is_active() -> ColumnElement[bool]:
+    """Whether the nonce's user and tenant are."""
+    return exists().where(
+        User.tenant_id == OAuthNonce.tenant_id,
+        User.id == OAuthNonce.user_id,
+        User.deactivated_at.is_(None),
+        Tenant.id == OAuthNonce.tenant_id,
+        Tenant.deactivated_at.is_(None),
+    )
 
 
 def _sha256(secret: str) -> bytes:

@@ -47,6 +47,14 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
         "connectors": {"tenant_id": _TENANT, "id": _OWN_ID, "type": "'github'", "status": "'connected'"},
         "credentials": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "sealed": _HASH},
         "jobs": {"id": _OWN_ID, "tenant_id": _TENANT, "kind": "'sync'"},
+        "schedules": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "name": "'sync'",
+            "kind": "'sync'",
+            "every": "interval '1 hour'",
+            "next_run_at": _SOON,
+        },
         "sync_runs": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,
@@ -169,7 +177,9 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
 )
 
 #: Tables that belong to no tenant.
-NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances", "rate_limits"})
+NOT_TENANTS: Final = frozenset(
+    {"workers", "installation_config_versions", "instances", "rate_limits", "signing_keys"}
+)
 
 
 def tenant_tables() -> list[str]:

@@ -38,8 +38,8 @@ class Queue:
         self._admin.close()
 
     def clear(self) -> None:
-        """Forgets every job and worker."""
-        self.sql("TRUNCATE jobs, workers")
+        """Forgets every job, worker and schedule."""
+        self.sql("TRUNCATE jobs, workers, schedules")
 
     def sql(self, statement: str, *values: object) -> list[DictRow]:
         """Runs SQL as the administrator."""

@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.sync.models import SyncRun
 from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
-from backend.sync.stream import Progress, follow, progress_of
+from backend.sync.stream import FRAMES_PER_SECOND, Progress, follow, progress_of
 from tests.conftest import Account, TestDatabase
 
 
@@ -152,6 +153,24 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
     _, data = watcher.next_event()
     assert data["current_item"] == "meanwhile"
     finish(db, run)
+
+
+def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
+    database: TestDatabase, listener: Listener, run: SyncRun
+) -> None:
+    watcher = Watcher(database.db, listener, run)
+    watcher.next_event()
+    began = time.monotonic()
+    for number in range(120):
+        with database.db.transaction(run.tenant_id) as session:
+            note = f"item {number}"
+            SyncRunRepository(session).describe(run.tenant_id, run.id, stage="indexing", note=note)
+    shown = 0
+    while watcher.next_event()[1]["current_item"] != "item 119":
+        shown += 1
+    assert shown <= FRAMES_PER_SECOND * (time.monotonic() - began) + 1
+    finish(database.db, run)
+    assert watcher.next_event()[0] == "complete"
 
 
 def test_follow_unknown_run_raises(db: Database, listener: Listener, account: Account) -> None:

@@ -105,11 +105,15 @@ class ConnectAccount:
 
     def confirmation(self, ticket: str, browser: str) -> str:
         """What the confirmation page's form carries: only this browser, for this ticket, has it."""
-        return self.keyring.derive_text(_CONFIRM, f"{ticket}\n{browser}")[1]
+        return self.keyring.mac(_CONFIRM, f"{ticket}\n{browser}".encode()).hex()
 
     def is_confirmed(self, ticket: str, browser: str, confirmation: str) -> bool:
         """Whether the form was rendered for this browser and this ticket."""
-        return secrets.compare_digest(self.confirmation(ticket, browser).encode(), confirmation.encode())
+        try:
+            mac = bytes.fromhex(confirmation)
+        except ValueError:
+            return False
+        return self.keyring.mac_matches(_CONFIRM, f"{ticket}\n{browser}".encode(), mac)
 
     def begin(self, attempt: Attempt, browser: str) -> str:
         """Binds the attempt to the browser, once; returns the provider's address.

@@ -1,5 +1,6 @@
 """/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
 
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,7 +14,7 @@ from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
 from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunNotFound, SyncRunRepository
+from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Progress, error_of, follow, progress_of
 from backend.web import (
     Answer,
@@ -29,6 +30,21 @@ api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syn
 
 #: Whoever holds only a run's name may follow it for this long after its end.
 _NAME_LIVES_SECONDS = 3600
+
+#: What is shown of a run that has been over for a day.
+_IDLE = MappingProxyType(
+    {
+        "status": "idle",
+        "state": "idle",
+        "stage": "Nothing to sync right now",
+        "total_items": 0,
+        "processed_items": 0,
+        "failed_items": 0,
+        "percent_complete": 0.0,
+        "current_item": None,
+        "error_message": None,
+    }
+)
 
 
 class SourcePath(BaseModel):
@@ -120,7 +136,7 @@ def status(path: SourcePath) -> Response:
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
+        run = connector and SyncRunRepository(session).find_current(who.tenant_id, connector.id)
     return answer(SyncStatusAnswer(status=_status(run or None)))
 
 
@@ -156,8 +172,11 @@ def progress(path: RunPath) -> Response:
     who = principal()
     run_id = _run_of(path.sync_id, who.tenant_id)
     with services().db.transaction(who.tenant_id) as session:
-        run = SyncRunRepository(session).get(who.tenant_id, run_id)
-    return answer(ProgressAnswer(progress=progress_of(run, sync_id=path.sync_id).data))
+        runs = SyncRunRepository(session)
+        run = runs.get(who.tenant_id, run_id)
+        is_idle = runs.ended_longer_ago(who.tenant_id, run_id, seconds=IDLE_AFTER_SECONDS)
+    data = progress_of(run, sync_id=path.sync_id).data
+    return answer(ProgressAnswer(progress={**data, **_IDLE} if is_idle else data))
 
 
 @api.get("/api/sync-progress/<sync_id>/stream", responses={200: None})
