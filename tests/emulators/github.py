@@ -179,14 +179,16 @@ def github_emulator(
             process.wait()
 
 
-def authorize(authorize_url: str, login: str) -> str:
+def authorize(authorize_url: str, login: str, *, field: str = "login") -> str:
     """Choose `login` on the emulator's consent page and return the callback URL it redirects to.
+
+    `field` of the page's forms names the user; other services of the package have another one.
 
     Raises `LookupError` when the page does not offer that user, which includes pages that say what is wrong.
     """
     with httpx2.Client(timeout=30, trust_env=False) as client:
         page = client.get(authorize_url)
-        form = _form_of(page.text, login)
+        form = _form_of(page.text, login, field)
         if form is None:
             raise LookupError(f"{login} cannot sign in there: status {page.status_code}")
         answer = client.post(urljoin(str(page.url), form.action), data=form.fields)
@@ -214,10 +216,10 @@ class _Forms(HTMLParser):
             self.found[-1].fields[given["name"]] = given.get("value", "")
 
 
-def _form_of(html: str, login: str) -> _Form | None:
+def _form_of(html: str, login: str, field: str) -> _Form | None:
     forms = _Forms()
     forms.feed(html)
-    return next((form for form in forms.found if form.fields.get("login") == login), None)
+    return next((form for form in forms.found if form.fields.get(field) == login), None)
 
 
 def _token(login: str) -> str:
