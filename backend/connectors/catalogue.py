@@ -7,7 +7,7 @@ from typing import Final
 from backend.connectors.providers.provider import Provider
 
 #: Adding a provider is one line here, in the order people see them.
-PROVIDER_MODULES: Final = ("slack", "box", "github", "onedrive")
+PROVIDER_MODULES: Final = ("slack", "gmail", "google_drive", "box", "github", "onedrive")
 
 
 def load_providers() -> MappingProxyType[str, Provider]:
