@@ -61,8 +61,8 @@ class JobRepository:
     ) -> list[Claim]:
         """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
 
-        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is spread over the tenants that
-        wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
+        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is
+        spread over the tenants that wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
         jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
         """
         rows = self._session.execute(
@@ -125,14 +125,14 @@ class JobRepository:
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime) -> None:
-        """Puts the job back to be taken at `until`, without counting a try. Raises LeaseLost."""
-        self._let_go(
-            claim,
-            state="queued",
-            run_at=self._soon_if_cancelled(literal(until)),
-            attempt=func.greatest(Job.attempt - 1, 0),
-        )
+    def postpone(self, claim: Claim, until: datetime | timedelta) -> datetime:
+        """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
+
+        Raises LeaseLost.
+        """
+        at = func.now() + until if isinstance(until, timedelta) else literal(until)
+        values = {"run_at": self._soon_if_cancelled(at), "attempt": func.greatest(Job.attempt - 1, 0)}
+        return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
         """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over.
@@ -195,6 +195,23 @@ class JobRepository:
                         Job.run_at <= func.now(),
                         Job.kind == kind,
                         Job.tenant_id != but,
+                    )
+                    .exists()
+                )
+            )
+        )
+
+    def is_queued(self, tenant_id: UUID, kind: str, args: Mapping[str, Any]) -> bool:
+        """Whether a job of the tenant with exactly these `args` waits to be claimed."""
+        return bool(
+            self._session.scalar(
+                select(
+                    select(Job.id)
+                    .where(
+                        Job.tenant_id == tenant_id,
+                        Job.state == "queued",
+                        Job.kind == kind,
+                        Job.args == dict(args),
                     )
                     .exists()
                 )
