@@ -15,6 +15,7 @@ from backend import __version__
 from backend.administration import installation, keys, tenant, user
 from backend.errors import StateError
 from backend.settings import Settings, generate_key
+from backend.syncing import connectors, sync
 
 app = typer.Typer(
     help="The knowledge backend that needs nothing but Postgres.",
@@ -248,6 +249,8 @@ def _demo(settings: Settings, supervisor: "object") -> None:
 
 def main() -> None:
     """Entry point: known errors are one line, and exit code 1."""
+    app.command()(connectors)
+    app.command()(sync)
     app.add_typer(tenant, name="tenant")
     app.add_typer(user, name="user")
     app.add_typer(keys, name="keys")

@@ -713,7 +713,7 @@ COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
 
 -- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:<connector id>';
+COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:github';
 
 -- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -1001,7 +1001,7 @@ COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever w
 
 -- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule or webhook';
+COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule, webhook or command line';
 
 -- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 

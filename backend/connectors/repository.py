@@ -161,7 +161,12 @@ class ConnectorRepository:
         )
 
     def disconnect(self, tenant_id: UUID, connector_id: UUID) -> None:
-        """Ends the connection; documents stay. Its credentials are to be forgotten as well."""
+        """Forgets the credentials; documents stay."""
+        self._session.execute(
+            delete(Credential).where(
+                Credential.tenant_id == tenant_id, Credential.connector_id == connector_id
+            )
+        )
         self._session.execute(
             update(Connector)
             .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)

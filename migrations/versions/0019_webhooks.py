@@ -62,6 +62,9 @@ COMMENT ON COLUMN webhook_deliveries.connector_id IS 'Which connector it concern
 COMMENT ON COLUMN webhook_deliveries.delivery_id IS 'The provider''s name for it, the same when it sends it again';
 COMMENT ON COLUMN webhook_deliveries.effect IS 'sync: a sync was asked for; joined: one was asked for already and will see it';
 COMMENT ON COLUMN webhook_deliveries.received_at IS 'When it first came';
+
+COMMENT ON COLUMN sync_runs.trigger IS 'What started it: user, schedule, webhook or command line';
+COMMENT ON COLUMN schedules.name IS 'What it is called in its tenant, such as sync:github';
 """
 
 VIEWS = """
@@ -134,6 +137,10 @@ def downgrade() -> None:
     op.execute("DROP TABLE webhook_deliveries")
     op.execute("DROP TABLE source_removals")
     op.execute("DROP INDEX ix_connectors_account")
+    op.execute("COMMENT ON COLUMN sync_runs.trigger IS 'What started it: user, schedule or webhook'")
+    op.execute(
+        "COMMENT ON COLUMN schedules.name IS 'What it is called in its tenant, such as sync:<connector id>'"
+    )
 
 
 def _as_operator(statements: str) -> None:

@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: down, and its own package. What stands side by side does not know each other: that is what a flow is for.
 LAYERS: Final = (
     ("cli",),
+    ("syncing",),
     ("administration",),
     ("serve", "up", "work"),
     ("app",),
@@ -68,7 +69,7 @@ ONLY_IN: Final = MappingProxyType(
         "flask_openapi3": ("backend.app", "routes"),
         "werkzeug": ("backend.app",),
         "gunicorn": ("backend.serve",),
-        "typer": ("backend.administration", "backend.cli"),
+        "typer": ("backend.administration", "backend.cli", "backend.syncing"),
         "rich": ("backend.cli",),
         "kreuzberg": ("backend.documents.parsing.engine",),
         "cryptography": ("backend.keyring",),

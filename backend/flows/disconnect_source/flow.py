@@ -65,15 +65,13 @@ class DisconnectSource:
             run = SyncRunRepository(session).find_latest(tenant_id, connector.id)
             if run is not None and not run.is_finished:
                 cancel_sync(session, run, cancelled_by=requested_by)
-            credentials = CredentialRepository(session, self.keyring)
             try:
-                opened = credentials.open(tenant_id, connector.id).secret
+                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id).secret
             except CredentialsNotFound:
                 was_stored = False
             except SealBroken:
                 # Its key is gone: it can be forgotten, but not shown to the provider to be ended there.
                 pass
-            credentials.forget(tenant_id, connector.id)
             connectors.disconnect(tenant_id, connector.id)
             end(session, connector)
             if documents == "delete":
