@@ -21,6 +21,8 @@ class SourceDocumentRepository:
         some = (
             select(Document.id)
             .where(Document.tenant_id == tenant_id, Document.connector_id == connector_id)
+            # As the index has them: what is taken next time is beside what is gone.
+            .order_by(Document.external_id)
             .limit(limit)
         )
         return self._session.scalars(

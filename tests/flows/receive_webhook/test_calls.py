@@ -36,13 +36,17 @@ def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
 
 @pytest.fixture(scope="module")
 def web(database: TestDatabase) -> Iterator[Instance]:
-    with web_instance(database, "web1", SLACK_SIGNING_SECRET=SLACK_SECRET, DATABASE_POOL_SIZE="10") as instance:
+    with web_instance(
+        database, "web1", SLACK_SIGNING_SECRET=SLACK_SECRET, DATABASE_POOL_SIZE="10"
+    ) as instance:
         yield instance
 
 
 @pytest.fixture(scope="module")
 def web2(database: TestDatabase) -> Iterator[Instance]:
-    with web_instance(database, "web2", SLACK_SIGNING_SECRET=SLACK_SECRET, DATABASE_POOL_SIZE="10") as instance:
+    with web_instance(
+        database, "web2", SLACK_SIGNING_SECRET=SLACK_SECRET, DATABASE_POOL_SIZE="10"
+    ) as instance:
         yield instance
 
 
