@@ -156,9 +156,7 @@ def test_configure_with_anything_else_is_refused_and_connects_nothing(
 def test_source_with_an_account_is_not_configured_into_being(web: Instance, person: Person) -> None:
     answer = web.call("POST", "/api/integrations/github/configure", person, json={"repositories": []})
     problem(answer, 400, "SIGN_IN_NEEDED")
-    problem(
-        web.call("POST", "/api/integrations/nothing/configure", person, json={}), 404, "UNKNOWN_SOURCE"
-    )
+    problem(web.call("POST", "/api/integrations/nothing/configure", person, json={}), 404, "UNKNOWN_SOURCE")
 
 
 def test_other_settings_begin_anew_and_the_same_do_not(web: Instance, person: Person) -> None:
