@@ -23,6 +23,7 @@ from backend.limits.repository import (
     AnswerNotKept,
     IdempotencyKeyReused,
     IdempotencyRepository,
+    Lease,
     RateLimited,
     RateLimitRepository,
     RequestInProgress,
@@ -177,7 +178,7 @@ class Admission:
         return None
 
     def _keep_answer(self, response: Response) -> None:
-        claimed: tuple[Principal, bytes, int] | None = g.pop("claimed", None)
+        claimed: tuple[Principal, bytes, Lease] | None = g.pop("claimed", None)
         if claimed is None:
             return
         who, digest, lease = claimed

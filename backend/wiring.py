@@ -17,7 +17,7 @@ from uuid import UUID
 import httpx2
 
 from backend import __version__
-from backend.components.cache import ComponentCache
+from backend.components.cache import READS, ComponentCache
 from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
 from backend.connectors.catalogue import load_providers
@@ -27,7 +27,7 @@ from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
 from backend.db.transaction import Database
-from backend.embeddings.cached import EmbeddingCache
+from backend.embeddings.cached import LOOKUPS, EmbeddingCache
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
@@ -164,11 +164,25 @@ def take_part(services: Services, *, kind: str) -> Presence:
         kind=kind,
         version=__version__,
         config_revision=lambda: services.configs.revision,
+        cache_lookups=count_cache_lookups,
     )
     services.listener.start()
     services.configs.start(on_change=presence.wake)
     services.keyring.start()
     return presence.start()
+
+
+def count_cache_lookups() -> Mapping[str, Mapping[str, int]]:
+    """Of each cache of this process: how a look-up ended -> how often, as `/metrics` shows it."""
+    return {
+        cache: {
+            sample.labels["outcome"]: int(sample.value)
+            for metric in counter.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        for cache, counter in (("embeddings", LOOKUPS), ("components", READS))
+    }
 
 
 def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:

@@ -30,28 +30,30 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
-        SELECT DISTINCT ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+        SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
         FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
     ), counted AS MATERIALIZED (
-        SELECT query, (
+        SELECT query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ query
-        ) AS frequency
-        FROM asked
+        )) AS frequency
+        FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), weighed AS MATERIALIZED (
-        SELECT query, ln(1 + (size.chunks - frequency + 0.5) / (frequency + 0.5)) AS weight,
+        SELECT query, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
                sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
         FROM counted CROSS JOIN (
-            SELECT count(*) AS chunks FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            SELECT coalesce(passages, (
+                SELECT count(*) FROM chunks AS c
+                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            )) AS chunks
         ) AS size
         WHERE frequency > 0
     ), lexical AS MATERIALIZED (
@@ -86,11 +88,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 SET default_tablespace = '';
 
@@ -294,6 +296,106 @@ ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
 -- Name: VIEW api_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
+
+-- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.instances (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    config_revision bigint,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    cache_lookups jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.instances OWNER TO secondbrain_owner;
+
+-- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
+
+-- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
+
+-- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.kind IS 'web or worker';
+
+-- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
+
+-- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
+
+-- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
+
+-- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
+
+-- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
+
+-- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: COLUMN instances.cache_lookups; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.cache_lookups IS 'Of each of its caches: how often a look-up ended in which way since the process began';
+
+-- Name: caches; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.caches AS
+ SELECT i.name AS instance,
+    c.cache,
+    n.lookups,
+    (n.lookups - n.missed) AS hits,
+    round(((n.lookups - n.missed) / NULLIF(n.lookups, (0)::numeric)), 3) AS hit_ratio,
+    n.in_memory,
+    n.in_database,
+    n.missed,
+    i.started_at AS counted_since,
+        CASE
+            WHEN (i.stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (i.heartbeat_at < (now() - '00:00:20'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state
+   FROM ((public.instances i
+     CROSS JOIN LATERAL jsonb_each(i.cache_lookups) c(cache, outcomes))
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum((o.count)::bigint), (0)::numeric) AS lookups,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = 'memory'::text)), (0)::numeric) AS in_memory,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['database'::text, 'joined'::text]))), (0)::numeric) AS in_database,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['computed'::text, 'built'::text]))), (0)::numeric) AS missed
+           FROM jsonb_each_text(c.outcomes) o(outcome, count)) n)
+  ORDER BY c.cache, (i.stopped_at IS NOT NULL), i.name, i.started_at DESC;
+
+ALTER VIEW ops.caches OWNER TO secondbrain_operator;
+
+-- Name: VIEW caches; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.caches IS 'How often each process found what it looked for in memory, in the database, or had to compute it';
 
 -- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1240,69 +1342,6 @@ ALTER VIEW ops.idempotency_keys OWNER TO secondbrain_operator;
 -- Name: VIEW idempotency_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.idempotency_keys IS 'Requests that must happen once: running, stalled, answered, expired';
-
--- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.instances (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    version text NOT NULL,
-    host text NOT NULL,
-    pid integer NOT NULL,
-    config_revision bigint,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
-    stopped_at timestamp with time zone,
-    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE public.instances OWNER TO secondbrain_owner;
-
--- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
-
--- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
-
--- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.kind IS 'web or worker';
-
--- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
-
--- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
-
--- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
-
--- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
-
--- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
-
--- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
-
--- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
 
 -- Name: instances; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -2319,6 +2358,7 @@ CREATE TABLE public.sync_positions (
     pass_number bigint DEFAULT '1'::bigint NOT NULL,
     is_full boolean DEFAULT true NOT NULL,
     is_whole boolean DEFAULT true NOT NULL,
+    unlisted text[] DEFAULT '{}'::text[] NOT NULL,
     full_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
@@ -2353,7 +2393,11 @@ COMMENT ON COLUMN public.sync_positions.is_full IS 'Whether a pass over everythi
 
 -- Name: COLUMN sync_positions.is_whole; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass; else it proves no deletion';
+COMMENT ON COLUMN public.sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass';
+
+-- Name: COLUMN sync_positions.unlisted; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_positions.unlisted IS 'Beginnings of the external ids that what could not be listed in that pass may hide';
 
 -- Name: COLUMN sync_positions.full_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -3861,10 +3905,10 @@ GRANT USAGE ON SCHEMA public TO secondbrain_operator;
 GRANT USAGE ON SCHEMA public TO secondbrain_search;
 GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) TO secondbrain_app;
 
 -- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3919,6 +3963,14 @@ GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 -- Name: TABLE api_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
+
+-- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
+
+-- Name: TABLE caches; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.caches TO secondbrain_readonly;
 
 -- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -4147,10 +4199,6 @@ GRANT SELECT(expires_at) ON TABLE public.idempotency_keys TO secondbrain_operato
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.idempotency_keys TO secondbrain_readonly;
-
--- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
 
 -- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

@@ -68,4 +68,7 @@ def test_links_to_what_exists() -> None:
         if target.startswith("#"):
             assert target[1:] in anchors, target
         else:
-            assert (Path(__file__).parents[1] / "docs" / target).exists(), target
+            name, _, anchor = target.partition("#")
+            page = Path(__file__).parents[1] / "docs" / name
+            assert page.exists(), target
+            assert not anchor or f"\n## {anchor}\n" in page.read_text().lower(), target

@@ -55,16 +55,22 @@ _RELEASE = text(
     WHERE tenant_id = :tenant_id AND model = :model AND text_sha256 = ANY (:keys) AND claimed_by = :claimant
     """
 )
+# Claims take no bytes and stay: they would be the first to go, and what somebody computes would be computed twice.
+# What another transaction has locked is passed over, so that two that store and evict do not wait for each other.
 _EVICT = text(
     """
     WITH held AS MATERIALIZED (
         SELECT expires_at, sum(byte_size) OVER (ORDER BY expires_at DESC) AS bytes
-        FROM embedding_cache WHERE tenant_id = :tenant_id
+        FROM embedding_cache WHERE tenant_id = :tenant_id AND byte_size > 0
     ), beyond AS (
         SELECT expires_at FROM held WHERE bytes > :capacity ORDER BY expires_at LIMIT :batch
+    ), doomed AS (
+        SELECT model, text_sha256 FROM embedding_cache
+        WHERE tenant_id = :tenant_id AND byte_size > 0 AND expires_at <= (SELECT max(expires_at) FROM beyond)
+        FOR UPDATE SKIP LOCKED
     ), gone AS (
-        DELETE FROM embedding_cache
-        WHERE tenant_id = :tenant_id AND expires_at <= (SELECT max(expires_at) FROM beyond) RETURNING 1
+        DELETE FROM embedding_cache AS c USING doomed AS d
+        WHERE c.tenant_id = :tenant_id AND c.model = d.model AND c.text_sha256 = d.text_sha256 RETURNING 1
     )
     SELECT count(*) FROM gone
     """

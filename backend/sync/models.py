@@ -3,8 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, CreatedAt, Key, Moment, TenantKey, Words
@@ -173,7 +174,12 @@ class SyncPosition(Base):
     )
     is_whole: Mapped[bool] = mapped_column(
         server_default="true",
-        comment="Whether nothing failed to be listed in that pass; else it proves no deletion",
+        comment="Whether nothing failed to be listed in that pass",
+    )
+    unlisted: Mapped[list[str]] = mapped_column(
+        ARRAY(Text),
+        server_default=sql("'{}'"),
+        comment="Beginnings of the external ids that what could not be listed in that pass may hide",
     )
     full_at: Mapped[Moment | None] = mapped_column(comment="When the last pass over everything was over")
     updated_at: Mapped[CreatedAt] = mapped_column(comment="When it last moved")

@@ -5,7 +5,7 @@ from alembic import op
 from backend.db.isolation import isolate
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
@@ -37,6 +37,7 @@ CREATE TABLE sync_positions (
     pass_number BIGINT DEFAULT '1' NOT NULL,
     is_full BOOLEAN DEFAULT 'true' NOT NULL,
     is_whole BOOLEAN DEFAULT 'true' NOT NULL,
+    unlisted TEXT[] DEFAULT '{}' NOT NULL,
     full_at TIMESTAMP WITH TIME ZONE,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_sync_positions PRIMARY KEY (tenant_id, connector_id),
@@ -49,7 +50,8 @@ COMMENT ON COLUMN sync_positions.connector_id IS 'Whose place it is';
 COMMENT ON COLUMN sync_positions.cursor IS 'The provider''s own words for the place after the last stored page; none: the beginning';
 COMMENT ON COLUMN sync_positions.pass_number IS 'Counts passes over everything; items remember the last that saw them';
 COMMENT ON COLUMN sync_positions.is_full IS 'Whether a pass over everything is under way or comes next';
-COMMENT ON COLUMN sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass; else it proves no deletion';
+COMMENT ON COLUMN sync_positions.is_whole IS 'Whether nothing failed to be listed in that pass';
+COMMENT ON COLUMN sync_positions.unlisted IS 'Beginnings of the external ids that what could not be listed in that pass may hide';
 COMMENT ON COLUMN sync_positions.full_at IS 'When the last pass over everything was over';
 COMMENT ON COLUMN sync_positions.updated_at IS 'When it last moved';
 CREATE TABLE sync_items (

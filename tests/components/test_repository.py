@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,12 +17,15 @@ NAME = "sample"
 
 def save(db: Database, tenant_id: UUID, content: bytes, lifetime: timedelta = DAY, name: str = NAME) -> int:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
+        saved = ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
+    assert saved is not None
+    return saved.version
 
 
 def load(db: Database, tenant_id: UUID, name: str = NAME) -> tuple[int, bytes] | None:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).load(tenant_id, name)
+        loaded = ComponentRepository(session).load(tenant_id, name)
+    return None if loaded is None else (loaded[0].version, loaded[1])
 
 
 def head(db: Database, tenant_id: UUID) -> Head | None:
@@ -49,9 +53,9 @@ def test_save_of_other_content_is_a_new_version_and_of_the_same_none(db: Databas
 def test_component_becomes_stale_by_the_database_s_clock(db: Database, account: Account) -> None:
     assert head(db, account.tenant_id) is None
     save(db, account.tenant_id, b"a", timedelta())
-    assert head(db, account.tenant_id) == Head(1, is_stale=True)
+    assert head(db, account.tenant_id) == Head(1, sha256(b"a").digest(), is_stale=True)
     save(db, account.tenant_id, b"a")
-    assert head(db, account.tenant_id) == Head(1, is_stale=False)
+    assert head(db, account.tenant_id) == Head(1, sha256(b"a").digest(), is_stale=False)
 
 
 def test_load_knows_no_other_tenant(
@@ -76,6 +80,33 @@ def test_claim_of_what_is_fresh_is_refused_and_of_what_is_stale_given(db: Databa
     assert not claim(db, account.tenant_id, uuid4())
     save(db, account.tenant_id, b"a", timedelta())
     assert claim(db, account.tenant_id, uuid4())
+    assert load(db, account.tenant_id) == (1, b"a")
+
+
+def test_save_of_a_claim_that_was_lost_changes_nothing(db: Database, account: Account) -> None:
+    """A builder that slept past its lease would put its old content over the newer one."""
+    slow, quick = uuid4(), uuid4()
+    assert claim(db, account.tenant_id, slow, timedelta())
+    assert claim(db, account.tenant_id, quick)
+
+    def finish(claimant: UUID, content: bytes) -> Head | None:
+        with db.transaction(account.tenant_id) as session:
+            return ComponentRepository(session).save(
+                account.tenant_id, NAME, content, lifetime=DAY, claimant=claimant
+            )
+
+    assert finish(slow, b"old") is None
+    assert finish(quick, b"new") == Head(1, sha256(b"new").digest(), is_stale=False)
+    assert finish(slow, b"old") is None
+    assert load(db, account.tenant_id) == (1, b"new")
+
+
+def test_save_past_the_lease_counts_if_nobody_took_over(db: Database, account: Account) -> None:
+    claimant = uuid4()
+    assert claim(db, account.tenant_id, claimant, timedelta())
+    with db.transaction(account.tenant_id) as session:
+        repository = ComponentRepository(session)
+        assert repository.save(account.tenant_id, NAME, b"a", lifetime=DAY, claimant=claimant)
     assert load(db, account.tenant_id) == (1, b"a")
 
 

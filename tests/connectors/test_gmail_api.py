@@ -335,7 +335,9 @@ def test_label_that_was_deleted_is_a_failure(gmail: FakeGmail, server: ScriptedS
 def test_thread_that_is_too_large_is_shown_and_unreadable(gmail: FakeGmail, server: ScriptedServer) -> None:
     too_large = Reply(200, b" " * (32 * 1024 * 1024 + 1))
     gmail.on("/threads/t", too_large, too_large)
-    (entry,) = entries_of(walk(server))
+    (page,) = walk(server)
+    (entry,) = page.entries
+    assert [failure.hides for failure in page.failures] == [("attachment:t:",)]
     with pytest.raises(ItemUnreadable, match="32 MiB"):
         read(server, entry)
 

@@ -32,7 +32,7 @@ def test_sync_that_ended_a_day_ago_is_shown_as_idle(web: Instance, database: Tes
         run, _ = runs.start(
             person.tenant_id, connector.id, connector_type="github", requested_by=person.user_id
         )
-        page = PageResult(stored=2, chunks=4, total=2, note="page 1")
+        page = PageResult(stored=2, unchanged=0, chunks=4, total=2, note="page 1")
         runs.advance(person.tenant_id, run.id, page)
         runs.finish(person.tenant_id, run.id)
 

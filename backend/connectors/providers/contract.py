@@ -108,6 +108,9 @@ class ItemFailure:
     """What was being done, such as `list`."""
     reason: str
     """One sentence for the user: no internals, no secrets."""
+    hides: tuple[str, ...] = ("",)
+    """Beginnings of the external ids of all items that it may hide: a pass that does not show them proves nothing about
+    them. An empty one: it may hide any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Page:
     failures: tuple[ItemFailure, ...] = ()
     is_full: bool = False
     """Whether it is part of a pass over everything there is. What such a pass does not show, twice in a row and
-    without a failure, has been deleted at the source."""
+    without a failure that may hide it, has been deleted at the source."""
     total: int | None = None
     """Items in the whole pass when the provider says so, else None. Never a guess."""
     note: str | None = None

@@ -34,7 +34,7 @@ class Batch:
     #: How much of it the run had not dealt with before; without any, a job that fails again has not progressed.
     fresh: int = 0
     cursor: Mapping[str, Any] | None = None
-    is_whole: bool = True
+    unlisted: set[str] = field(default_factory=set)
     began_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -75,7 +75,7 @@ class Batch:
         """Something could not even be listed."""
         for failure in failures:
             self.failures.append(Failure(failure.external_id, failure.url, failure.stage, failure.reason))
-            self.is_whole = False
+            self.unlisted |= set(failure.hides)
 
     def store(
         self, session: Session, tenant_id: UUID, connector_id: UUID, run_id: UUID, *, pass_number: int
@@ -90,7 +90,7 @@ class Batch:
         recorded = items.record(tenant_id, connector_id, run_id, pass_number, list(self.dealt.values()))
         still = items.touch(tenant_id, connector_id, run_id, pass_number, self.seen)
         if self.cursor is not None:
-            SyncPositionRepository(session).move(tenant_id, connector_id, self.cursor, is_whole=self.is_whole)
+            SyncPositionRepository(session).move(tenant_id, connector_id, self.cursor, unlisted=self.unlisted)
         counted = recorded.new | recorded.failed_before
         well = {dealt.external_id for dealt in self.dealt.values() if not dealt.is_failed}
         mended = recorded.failed_before & well

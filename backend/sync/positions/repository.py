@@ -1,11 +1,11 @@
 """Get, move, begin anew, end a pass."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -44,9 +44,21 @@ class SyncPositionRepository:
             )
         )
 
-    def move(self, tenant_id: UUID, connector_id: UUID, cursor: Mapping[str, Any], *, is_whole: bool) -> None:
-        """Goes on after a page whose items have all been dealt with."""
-        self._change(tenant_id, connector_id, cursor=dict(cursor), is_whole=SyncPosition.is_whole & is_whole)
+    def move(
+        self,
+        tenant_id: UUID,
+        connector_id: UUID,
+        cursor: Mapping[str, Any],
+        *,
+        unlisted: Collection[str] = (),
+    ) -> None:
+        """Goes on after a page whose items have all been dealt with. `unlisted`: beginnings of the external ids that
+        what could not be listed there may hide; an empty one hides everything."""
+        values: dict[str, Any] = {"cursor": dict(cursor)}
+        if unlisted:
+            values["is_whole"] = False
+            values["unlisted"] = SyncPosition.unlisted + sorted(set(unlisted))
+        self._change(tenant_id, connector_id, **values)
 
     def begin_anew(self, tenant_id: UUID, connector_id: UUID) -> None:
         """The next page is the first of a pass over everything. What is unchanged is not read again."""
@@ -57,33 +69,33 @@ class SyncPositionRepository:
             cursor=None,
             is_full=True,
             is_whole=True,
+            unlisted=[],
             pass_number=SyncPosition.pass_number + 1,
         )
 
     def end_pass(self, tenant_id: UUID, connector_id: UUID) -> int:
         """The pass under way is over; from here on only changes are read. How many items it has missed.
 
-        A pass over everything that listed all it set out to list counts a miss for what it did not show.
+        A pass over everything counts a miss for what it did not show, unless something that it could not list may
+        hide it.
         """
         position = self.get(tenant_id, connector_id)
         if not position.is_full:
             return 0
-        missed = 0
-        if position.is_whole:
-            missed = len(
-                self._session.scalars(
-                    update(SyncItem)
-                    .where(
-                        SyncItem.tenant_id == tenant_id,
-                        SyncItem.connector_id == connector_id,
-                        SyncItem.pass_number < position.pass_number,
-                    )
-                    .values(missed_count=SyncItem.missed_count + 1)
-                    .returning(SyncItem.missed_count)
-                ).all()
+        hidden = func.unnest(literal(position.unlisted, SyncPosition.unlisted.type)).column_valued("hidden")
+        missed = self._session.scalars(
+            update(SyncItem)
+            .where(
+                SyncItem.tenant_id == tenant_id,
+                SyncItem.connector_id == connector_id,
+                SyncItem.pass_number < position.pass_number,
+                ~select(hidden).where(func.starts_with(SyncItem.external_id, hidden)).exists(),
             )
+            .values(missed_count=SyncItem.missed_count + 1)
+            .returning(SyncItem.missed_count)
+        ).all()
         self._change(tenant_id, connector_id, is_full=False, full_at=func.now())
-        return missed
+        return len(missed)
 
     def _change(self, tenant_id: UUID, connector_id: UUID, **values: Any) -> None:
         self._session.execute(

@@ -224,9 +224,7 @@ class Scene:
             # The script of a run starts at its beginning.
             position = SyncPositionRepository(session).get(self.tenant_id, self.connector.id)
             if position.cursor is not None:
-                SyncPositionRepository(session).move(
-                    self.tenant_id, self.connector.id, {"next": 0}, is_whole=True
-                )
+                SyncPositionRepository(session).move(self.tenant_id, self.connector.id, {"next": 0})
         self.work()
         return self.now(run)
 

@@ -1,5 +1,7 @@
 """What the source no longer has: told by the source, or missed twice by passes over everything."""
 
+from dataclasses import replace
+
 from backend.connectors.providers.contract import CursorExpired, Page
 from backend.documents.repository import DocumentRepository
 from tests.flows.sync_connector.scene import Scene, failure, item
@@ -61,6 +63,16 @@ def test_pass_that_could_not_list_everything_proves_nothing(scene: Scene) -> Non
         scene.sync(
             Page({"next": 1}, (scene.source.entry(item(2)),), failures=(failure("folder"),), is_full=True),
             is_full=True,
+        )
+    assert scene.stored() == ["item-1", "item-2"]
+
+
+def test_what_could_not_be_listed_proves_nothing_about_what_it_hides_and_no_more(scene: Scene) -> None:
+    scene.sync([item(1), item(2), item(3)])
+    hidden = replace(failure("folder"), hides=("item-1",))
+    for _ in range(2):
+        scene.sync(
+            Page({"next": 1}, (scene.source.entry(item(2)),), failures=(hidden,), is_full=True), is_full=True
         )
     assert scene.stored() == ["item-1", "item-2"]
 

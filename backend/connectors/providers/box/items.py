@@ -62,7 +62,7 @@ def folder_failure(folder: str, reason: str) -> ItemFailure:
 
 def file_failure(file_id: str, reason: str) -> ItemFailure:
     """A file that Box named and did not show."""
-    return ItemFailure(file_id, file_url(file_id), "list", reason)
+    return ItemFailure(file_id, file_url(file_id), "list", reason, hides=(file_id,))
 
 
 def file_url(file_id: str) -> str:

@@ -76,12 +76,14 @@ def folder_failure(repository: Repository, folder: str) -> ItemFailure:
     """A folder whose files are not all known."""
     reason = "GitHub does not list this folder completely; it holds too many files."
     external_id = f"{repository.full_name}:folder:{folder}"
-    return ItemFailure(external_id, repository.file_url(folder), "list", reason)
+    hides = f"{repository.full_name}:file:{folder}"
+    return ItemFailure(external_id, repository.file_url(folder), "list", reason, hides=(hides,))
 
 
 def stage_failure(repository: Repository, stage: str, reason: str) -> ItemFailure:
     """All files, issues or pull requests of a repository, when they cannot even be listed."""
-    return ItemFailure(f"{repository.full_name}:{stage}", repository.html_url, "list", reason)
+    hides = f"{repository.full_name}:"
+    return ItemFailure(f"{repository.full_name}:{stage}", repository.html_url, "list", reason, hides=(hides,))
 
 
 def thread_id(full_name: str, kind: ThreadKind, raw: Mapping[str, Any]) -> str:

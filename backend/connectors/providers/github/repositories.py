@@ -84,11 +84,12 @@ def name_of(entry: Repository | ItemFailure) -> str:
 
 def _find(client: GitHubClient, name: str) -> Repository | ItemFailure:
     if not _FULL_NAME.fullmatch(name):
-        return ItemFailure(name, None, "repository", "This is not a repository name of the form owner/name.")
+        reason = "This is not a repository name of the form owner/name."
+        return ItemFailure(name, None, "repository", reason, hides=(f"{name}:",))
     try:
         return _repository(client.get(f"/repos/{name}").data)
     except UNREADABLE as error:
-        return ItemFailure(name, None, "repository", error.message)
+        return ItemFailure(name, None, "repository", error.message, hides=(f"{name}:",))
 
 
 def _visible(client: GitHubClient) -> Iterator[Repository | ItemFailure]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from backend.connectors.providers.contract import JSON, Entry, SourceItem
+from backend.connectors.providers.contract import JSON, Entry, ItemFailure, SourceItem
 from backend.connectors.providers.gmail import render
 from backend.connectors.providers.gmail.threads import MAX_ATTACHMENTS, Attachment, Message, Thread
 
@@ -33,6 +33,13 @@ def thread_entry(thread: Thread, kept: Sequence[Message], *, listed: Thread | No
 def unread_thread_entry(gmail_id: str) -> Entry:
     """A thread of which no more is known than that it is there."""
     return Entry(thread_id(gmail_id), render.NO_SUBJECT, _url(gmail_id), None, {"thread": gmail_id})
+
+
+def attachments_failure(gmail_id: str, reason: str) -> ItemFailure:
+    """What is attached to a thread that cannot be read is not known either."""
+    return ItemFailure(
+        f"attachments:{gmail_id}", _url(gmail_id), "list", reason, hides=(f"attachment:{gmail_id}:",)
+    )
 
 
 def attachment_entries(message: Message) -> Iterator[Entry]:

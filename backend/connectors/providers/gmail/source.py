@@ -50,6 +50,7 @@ class _Batch:
 
     entries: list[Entry] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    failures: list[ItemFailure] = field(default_factory=list)
     byte_size: int = 0
     threads: int = 0
 
@@ -172,6 +173,7 @@ class GmailSource:
         return Page(
             cursor.to_cursor(),
             entries=tuple(batch.entries),
+            failures=tuple(batch.failures),
             gone=tuple(set(batch.gone) - {entry.external_id for entry in batch.entries}),
             is_full=at.is_full,
             note=note,
@@ -188,9 +190,10 @@ class GmailSource:
         except ItemGone:
             batch.gone.append(items.thread_id(thread_id))
             return
-        except ItemUnreadable:
+        except ItemUnreadable as error:
             # Shown all the same, so that it is recorded and tried again like any item that cannot be read.
             batch.entries.append(items.unread_thread_entry(thread_id))
+            batch.failures.append(items.attachments_failure(thread_id, error.message))
             return
         batch.byte_size += byte_size
         kept = self._scope.kept(thread)

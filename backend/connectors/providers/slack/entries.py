@@ -84,6 +84,7 @@ def deleted_files(message: Message) -> Iterator[Mapping[str, Any]]:
 
 def failure(place: Place, external_id: str, reason: ProviderRefused) -> ItemFailure:
     """A channel, or its files, that could not be listed."""
-    return ItemFailure(
-        external_id, f"{place.workspace_url}archives/{place.channel_id}", "list", reason.message
-    )
+    # Files do not tell which channels they are in.
+    hides = ("file:",) if external_id.endswith(":files") else (f"{place.channel_id}:", "file:")
+    url = f"{place.workspace_url}archives/{place.channel_id}"
+    return ItemFailure(external_id, url, "list", reason.message, hides)
