@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backend.wiring import Services
 
 _POLL_SECONDS: Final = 0.5
+_HEADINGS: Final = ("WORKSPACE", "SOURCE", "STATUS", "ACCOUNT", "LAST SYNC", "NEXT SYNC", "FAILING")
 _WELL: Final = ("completed", "completed_with_errors")
 
 
@@ -33,9 +34,8 @@ def connectors(
     if not found:
         print("Nothing is connected.")
         return
-    rows = [("WORKSPACE", "SOURCE", "STATUS", "ACCOUNT", "LAST SYNC", "NEXT SYNC", "FAILING")]
-    rows += [_row(overview) for overview in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows = [_HEADINGS, *(_row(overview) for overview in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for overview in found:

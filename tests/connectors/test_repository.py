@@ -261,12 +261,9 @@ def test_configure_with_anything_else_is_refused(web: Instance, admin: Person, s
 
 
 def test_configure_what_is_not_connected_is_not_found(web: Instance, admin: Person) -> None:
-    for connector_type, settings, code in (
-        ("slack", {"channels": []}, "NOT_CONNECTED"),
-        ("nothing", {}, "UNKNOWN_SOURCE"),
-    ):
+    for connector_type, code in (("slack", "NOT_CONNECTED"), ("nothing", "UNKNOWN_SOURCE")):
         path = f"/api/integrations/{connector_type}/settings"
-        problem(web.call("PUT", path, admin, json={"settings": settings}), 404, code)
+        problem(web.call("PUT", path, admin, json={"settings": {}}), 404, code)
 
 
 def test_configure_and_disconnect_go_by_role(web: Instance, admin: Person) -> None:

@@ -170,7 +170,7 @@ def test_other_settings_begin_anew_and_the_same_do_not(web: Instance, person: Pe
             return found.pass_number, found.cursor
 
     with web.services.db.transaction(person.tenant_id) as session:
-        SyncPositionRepository(session).move(person.tenant_id, connector.id, {"page": 3}, is_whole=True)
+        SyncPositionRepository(session).move(person.tenant_id, connector.id, {"page": 3})
     before = position()
     web.ok("POST", path, person, json={"search_query": "lighthouses"})
     assert position() == before

@@ -262,7 +262,7 @@ def test_many_calls_lead_to_one_sync(
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: github((web, web2)[n % 2], webhook, f"d-{n}"), range(20)))
-    assert sorted(effect for _, effect in deliveries(database)) == ["joined"] * 19 + ["sync"]
+    assert sorted(str(effect) for _, effect in deliveries(database)) == ["joined"] * 19 + ["sync"]
     assert jobs(database, person) == [("begin_sync", "queued")]
     begin(web, database)
     assert len(runs(web, person)) == 1
