@@ -7,9 +7,9 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
-    serve.py       one web instance (gunicorn, gevent)
+    serve.py       one web instance (gunicorn's gevent worker)
     work.py        one worker process
-    cli.py         the `secondbrain` command
+    cli.py         the `secondbrain` command: processes.py starts those two, commands.py does all else
     administration.py  its groups: tenant, user, keys
     syncing.py     its commands about sources: connectors, sync
     up.py          the bundled server, three web instances and a worker on one machine

@@ -37,6 +37,7 @@ from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
+from backend.sync.reads import SharedReads
 from backend.tenants.passwords import Passwords
 
 
@@ -63,6 +64,7 @@ class Services:
     #: Secrets that providers sign calls for a whole app with, by connector type.
     webhook_secrets: Mapping[str, str]
     http: httpx2.Client
+    run_reads: SharedReads
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -152,6 +154,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         ),
         webhook_secrets=_webhook_secrets(settings),
         http=http,
+        run_reads=SharedReads(db),
     )
 
 

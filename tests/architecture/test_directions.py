@@ -19,8 +19,10 @@ ROOT: Final = Path(__file__).parents[2]
 #: down, and its own package. What stands side by side does not know each other: that is what a flow is for.
 LAYERS: Final = (
     ("cli",),
+    ("commands",),
     ("syncing",),
     ("administration",),
+    ("processes",),
     ("serve", "up", "work"),
     ("app",),
     ("admission",),
@@ -69,8 +71,8 @@ ONLY_IN: Final = MappingProxyType(
         "flask_openapi3": ("backend.app", "routes"),
         "werkzeug": ("backend.app",),
         "gunicorn": ("backend.serve",),
-        "typer": ("backend.administration", "backend.cli", "backend.syncing"),
-        "rich": ("backend.cli",),
+        "typer": ("backend.administration", "backend.commands", "backend.syncing"),
+        "rich": ("backend.commands",),
         "kreuzberg": ("backend.documents.parsing.engine",),
         "cryptography": ("backend.keyring",),
         "jwt": ("backend.keyring",),
@@ -91,8 +93,9 @@ WORKERS_ONLY: Final = (
 ENVIRONMENT: Final = MappingProxyType(
     {
         "backend/scratch.py": "sets TMPDIR for a library that unpacks itself there",
+        "backend/processes.py": "tells numpy's library how many threads it may start",
         "backend/up.py": "hands the whole environment on to its children",
-        "backend/cli.py": "hands psql, which takes its place, a role",
+        "backend/commands.py": "hands psql, which takes its place, a role",
     }
 )
 

@@ -68,6 +68,29 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "stage": "'parse'",
             "reason": "'It is empty.'",
         },
+        "sync_transitions": {
+            "tenant_id": _TENANT,
+            "run_id": _OWN_ID,
+            "seq": "1",
+            "state": "'queued'",
+            "actor": "'user'",
+        },
+        "sync_positions": {"tenant_id": _TENANT, "connector_id": _OWN_ID},
+        "sync_items": {
+            "tenant_id": _TENANT,
+            "connector_id": _OWN_ID,
+            "external_id": "'file.txt'",
+            "state": "'stored'",
+            "run_id": _OWN_ID,
+            "pass_number": "1",
+        },
+        "source_removals": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "total_count": "1"},
+        "webhook_deliveries": {
+            "tenant_id": _TENANT,
+            "connector_id": _OWN_ID,
+            "delivery_id": "'72d3162e'",
+            "effect": "'sync'",
+        },
         "documents": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,
@@ -170,7 +193,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "tenant_id": _TENANT,
             "model": "'sample/3'",
             "text_sha256": _HASH,
-            "embedding": "CAST('[1,0,0]' AS vector)",
+            "embedding": "CAST('[1,0,0]' AS halfvec)",
             "expires_at": _SOON,
         },
     }

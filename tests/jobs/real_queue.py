@@ -113,6 +113,9 @@ class Queue:
     def complete(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.complete(claim))
 
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        self.as_tenant(claims[0], lambda jobs: jobs.complete_many(claims))
+
     def end_cancelled(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.end_cancelled(claim))
 

@@ -12,6 +12,7 @@ from backend.db.transaction import Database, Session
 from backend.flows.sync_connector.flow import start_sync
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
+from backend.jobs.waiting.repository import WaitingJobRepository
 
 #: Jobs of this kind have `connector_id` and `trigger` (schedule or webhook).
 BEGIN_KIND: Final = "begin_sync"
@@ -28,10 +29,10 @@ def ask_for_sync(session: Session, connector: Connector) -> bool:
     Whether that took a new job; else one is queued already. `connector` is locked, so that of several callers one adds
     it.
     """
-    jobs, args = JobRepository(session), {"connector_id": str(connector.id), "trigger": "webhook"}
-    if jobs.is_queued(connector.tenant_id, BEGIN_KIND, args):
+    args = {"connector_id": str(connector.id), "trigger": "webhook"}
+    if WaitingJobRepository(session).is_queued(connector.tenant_id, BEGIN_KIND, args):
         return False
-    jobs.enqueue(connector.tenant_id, BEGIN_KIND, args, delay=_GATHER)
+    JobRepository(session).enqueue(connector.tenant_id, BEGIN_KIND, args, delay=_GATHER)
     return True
 
 
