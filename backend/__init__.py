@@ -23,6 +23,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     scratch.py     a temporary folder of our own
     rooms.py       the list of rooms
 
+    outside/       reads any address a person names, and no private one
     db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import

@@ -9,7 +9,16 @@ from backend.connectors.providers.provider import Provider
 from backend.errors import NotFound
 
 #: Adding a provider is one line here, in the order people see them.
-PROVIDER_MODULES: Final = ("slack", "gmail", "google_drive", "box", "github", "onedrive")
+PROVIDER_MODULES: Final = (
+    "slack",
+    "gmail",
+    "google_drive",
+    "box",
+    "github",
+    "onedrive",
+    "pubmed",
+    "webscraper",
+)
 
 
 class UnknownSource(NotFound):

@@ -49,7 +49,7 @@ LAYERS: Final = (
     ("tenants",),
     ("bundled",),
     ("db",),
-    ("keyring", "ports", "supervisor"),
+    ("keyring", "outside", "ports", "supervisor"),
     ("errors", "lifeline", "logs", "lru", "rooms", "scratch", "settings"),
 )
 
@@ -74,6 +74,8 @@ ONLY_IN: Final = MappingProxyType(
         "typer": ("backend.administration", "backend.commands", "backend.syncing"),
         "rich": ("backend.commands",),
         "kreuzberg": ("backend.documents.parsing.engine",),
+        "lxml": ("backend.connectors.providers",),
+        "httpcore2": ("backend.outside",),
         "cryptography": ("backend.keyring",),
         "jwt": ("backend.keyring",),
     }
@@ -82,6 +84,8 @@ ONLY_IN: Final = MappingProxyType(
 #: What no web process carries: it hands parsing and reading of sources to the workers.
 WORKERS_ONLY: Final = (
     "kreuzberg",
+    "lxml",
+    "protego",
     "alembic",
     "backend.documents.parsing",
     "backend.connectors.providers.*.source",
