@@ -179,6 +179,42 @@ def test_other_settings_begin_anew_and_the_same_do_not(web: Instance, person: Pe
     assert position() == (before[0] + 1, None)
 
 
+def test_pubmed_and_websites_as_existing_clients_send_them(web: Instance, person: Person) -> None:
+    pubmed = {
+        "search_query": "lighthouse keepers",
+        "max_results": 100,
+        "date_range_years": 5,
+        "include_abstracts_only": True,
+        "api_key": KEY,
+    }
+    site = {
+        "start_url": "example.org/docs",
+        "priority_paths": ["guides"],
+        "max_depth": 3,
+        "max_pages": 50,
+        "include_pdfs": True,
+        "rate_limit_delay": 1,
+    }
+    for type_, body in (("pubmed", pubmed), ("webscraper", site)):
+        web.ok("POST", f"/api/integrations/{type_}/configure", person, json=body)
+        shown = web.ok("GET", f"/api/integrations/{type_}/status", person)
+        assert shown["status"] == "connected"
+        assert "api_key" not in shown["connector"]["settings"]
+        assert web.ok("POST", f"/api/integrations/{type_}/sync", person)["already_running"] is False
+    assert shown["connector"]["settings"]["start_url"] == "https://example.org/docs"
+    stored = credentials_of(web, connector_of(web, person, "pubmed"))
+    assert stored is not None
+    assert stored.access_token == KEY
+    for type_, body in (
+        ("pubmed", {**pubmed, "search_query": " "}),
+        ("pubmed", {**pubmed, "date_range_years": 3}),
+        ("webscraper", {**site, "max_depth": 6}),
+        ("webscraper", {**site, "start_url": "file:///etc/passwd"}),
+    ):
+        refused = web.call("POST", f"/api/integrations/{type_}/configure", person, json=body)
+        problem(refused, 400, "VALIDATION_ERROR")
+
+
 # -- Slack, by a pasted token -------------------------------------------------------------------------------
 
 
