@@ -35,9 +35,9 @@ def _run(arguments: list[str]) -> None:
 
             run_worker()
         case _:
-            from backend.commands import app
+            from backend.commands import command_line
 
-            app()
+            command_line()()
 
 
 if __name__ == "__main__":

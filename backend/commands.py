@@ -237,8 +237,11 @@ def _demo(settings: Settings, supervisor: "object") -> None:
     )
 
 
-app.command()(connectors)
-app.command()(sync)
-app.add_typer(tenant, name="tenant")
-app.add_typer(user, name="user")
-app.add_typer(keys, name="keys")
+def command_line() -> typer.Typer:
+    """Everything; made once a process."""
+    app.command()(connectors)
+    app.command()(sync)
+    app.add_typer(tenant, name="tenant")
+    app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
+    return app
