@@ -10,7 +10,10 @@ import structlog
 
 from backend import __version__
 from backend.components.repository import ComponentRepository
+from backend.connectors.deliveries.repository import DeliveryRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.disconnect_source.flow import FORGET_KIND
+from backend.flows.disconnect_source.handler import ForgetSourceHandler
 from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
@@ -74,6 +77,11 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
     ),
+    Chore(
+        "purge webhook_deliveries",
+        timedelta(minutes=10),
+        lambda session: DeliveryRepository(session).purge(older_than=timedelta(days=3)),
+    ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
     Chore(
         "purge embedding_cache",
@@ -119,7 +127,11 @@ def work(settings: Settings) -> None:
     worker = Worker(
         services.db,
         services.listener,
-        {JOB_KIND: handler, BEGIN_KIND: BeginSyncHandler(services.db)},
+        {
+            JOB_KIND: handler,
+            BEGIN_KIND: BeginSyncHandler(services.db),
+            FORGET_KIND: ForgetSourceHandler(services.db),
+        },
         name=instance,
         version=__version__,
         threads=settings.worker_threads,

@@ -162,14 +162,14 @@ class JobRepository(JobClaims):
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime) -> None:
-        """Puts the job back to be taken at `until`, without counting a try. Raises LeaseLost."""
-        self._let_go(
-            claim,
-            state="queued",
-            run_at=self._soon_if_cancelled(literal(until)),
-            attempt=func.greatest(Job.attempt - 1, 0),
-        )
+    def postpone(self, claim: Claim, until: datetime | timedelta) -> datetime:
+        """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
+
+        Raises LeaseLost.
+        """
+        at = func.now() + until if isinstance(until, timedelta) else literal(until)
+        values = {"run_at": self._soon_if_cancelled(at), "attempt": func.greatest(Job.attempt - 1, 0)}
+        return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
         """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over.
