@@ -35,9 +35,9 @@ def _run(arguments: list[str]) -> None:
 
             run_worker()
         case _:
-            from backend.commands import app
+            from backend.commands import run
 
-            app()
+            run()
 
 
 if __name__ == "__main__":

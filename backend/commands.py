@@ -236,6 +236,9 @@ def _demo(settings: Settings, supervisor: "object") -> None:
     )
 
 
-app.add_typer(tenant, name="tenant")
-app.add_typer(user, name="user")
-app.add_typer(keys, name="keys")
+def run() -> None:
+    """Does what the command line says; exits."""
+    app.add_typer(tenant, name="tenant")
+    app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
+    app()
