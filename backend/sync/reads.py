@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from backend.db.transaction import Database
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunRepository
+from backend.sync.progress.repository import SyncProgressRepository
 
 
 class Reading:
@@ -34,9 +34,9 @@ class Reading:
             if self._previous is not None:
                 self._previous.wait()
                 self._previous = None
-            with db.transaction(tenant_id) as session:
+            with db.statement(tenant_id) as unit:
                 self.started_at = time.monotonic()
-                self._run = SyncRunRepository(session).get(tenant_id, run_id)
+                self._run = SyncProgressRepository(unit).get(tenant_id, run_id)
         except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the run
             self._error = error
         finally:
