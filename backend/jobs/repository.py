@@ -32,15 +32,6 @@ _COMPLETE = text(statements.COMPLETE)
 _COMPLETE_MANY = text(statements.COMPLETE_MANY)
 
 
-def _named(claim: Claim) -> dict[str, Any]:
-    return {
-        "tenant_id": claim.tenant_id,
-        "job_id": claim.id,
-        "lease": claim.lease,
-        "worker_id": claim.worker_id,
-    }
-
-
 class JobClaims:
     """How a worker takes jobs, within an operator's unit of work; one statement."""
 
@@ -109,14 +100,14 @@ class JobRepository(JobClaims):
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, _named(claim))
+        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, claim.fence)
         if goes_on is None:
             raise LeaseLost
         return goes_on
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        if self._session.scalar(_COMPLETE, _named(claim)) is None:
+        if self._session.scalar(_COMPLETE, claim.fence) is None:
             raise LeaseLost
 
     def complete_many(self, claims: Sequence[Claim]) -> None:
