@@ -19,9 +19,10 @@ from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.jobs.workers.repository import WorkerRepository
 from backend.knowledge.repository import AliasRepository
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys

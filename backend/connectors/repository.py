@@ -253,15 +253,18 @@ class CredentialRepository:
         secret: bytes,
         *,
         expires_at: datetime | None,
-        renewer: UUID,
+        version: int,
     ) -> bool:
-        """Seals and stores what `renewer` got; False when somebody else has replaced or is renewing them since."""
+        """Seals and stores what came for the credentials of `version`; False when they have been replaced since.
+
+        Whose turn it is to renew does not matter any more: a refresh token that works once was spent for these.
+        """
         stored = self._session.scalar(
             update(Credential)
             .where(
                 Credential.tenant_id == tenant_id,
                 Credential.connector_id == connector_id,
-                Credential.renewer == renewer,
+                Credential.version == version,
             )
             .values(
                 **self._values(tenant_id, connector_id, secret, expires_at), version=Credential.version + 1

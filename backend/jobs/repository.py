@@ -1,4 +1,4 @@
-"""Enqueue, claim, hold, complete, fail, cancel, heartbeat, release_stalled, purge."""
+"""Enqueue, claim, hold, complete, fail, cancel, release_stalled, purge."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from backend.db.notify import Channel
 from backend.db.transaction import Unit, hint
 from backend.jobs import statements
-from backend.jobs.claim import Claim, LeaseLost, Released, WorkerForgotten
-from backend.jobs.models import Job, Worker
+from backend.jobs.claim import Claim, LeaseLost, Released
+from backend.jobs.models import Job
 
 #: Running jobs one tenant may have at a time across the fleet, also when nobody else waits: what a tenant's
 #: jobs talk to has limits of its own.
@@ -30,15 +30,6 @@ _HOLD = text(statements.HOLD)
 _PROGRESS = text(statements.PROGRESS)
 _COMPLETE = text(statements.COMPLETE)
 _COMPLETE_MANY = text(statements.COMPLETE_MANY)
-
-
-def _named(claim: Claim) -> dict[str, Any]:
-    return {
-        "tenant_id": claim.tenant_id,
-        "job_id": claim.id,
-        "lease": claim.lease,
-        "worker_id": claim.worker_id,
-    }
 
 
 class JobClaims:
@@ -109,14 +100,14 @@ class JobRepository(JobClaims):
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, _named(claim))
+        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, claim.fence)
         if goes_on is None:
             raise LeaseLost
         return goes_on
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        if self._session.scalar(_COMPLETE, _named(claim)) is None:
+        if self._session.scalar(_COMPLETE, claim.fence) is None:
             raise LeaseLost
 
     def complete_many(self, claims: Sequence[Claim]) -> None:
@@ -272,41 +263,3 @@ class JobRepository(JobClaims):
         for job in released:
             hint(self._session, Channel.JOBS, job.tenant_id, job.kind)
         return released
-
-
-class WorkerRepository:
-    """Worker processes, within an operator transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def register(self, *, name: str, version: str, lease_term: timedelta = timedelta(seconds=30)) -> UUID:
-        """A new worker process, alive now, and dead once silent for longer than `lease_term`."""
-        worker = Worker(name=name, version=version, lease_term=lease_term)
-        self._session.add(worker)
-        self._session.flush()
-        return worker.id
-
-    def heartbeat(self, worker_id: UUID) -> None:
-        """Says that the process lives. Raises WorkerForgotten when its row is gone or it had said goodbye."""
-        alive = self._session.scalar(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(heartbeat_at=func.now())
-            .returning(Worker.id)
-        )
-        if alive is None:
-            raise WorkerForgotten
-
-    def stop(self, worker_id: UUID) -> None:
-        """Says goodbye; jobs still held go back to the queue at the next `release_stalled`."""
-        self._session.execute(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(stopped_at=func.now())
-        )
-
-    def purge_gone(self, *, older_than: timedelta) -> int:
-        """Deletes workers not heard of for `older_than` that hold no job; returns how many."""
-        rows = self._session.execute(text(statements.PURGE_GONE_WORKERS), {"older_than": older_than})
-        return len(rows.all())

@@ -11,7 +11,8 @@ from psycopg.rows import DictRow, dict_row
 
 from backend.db.transaction import Database
 from backend.jobs.claim import Claim, Released
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
 KIND = "work"

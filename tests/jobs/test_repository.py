@@ -11,7 +11,8 @@ from sqlalchemy.exc import ProgrammingError
 from backend.db.notify import Channel
 from backend.db.transaction import Session
 from backend.jobs.claim import LeaseLost, WorkerForgotten
-from backend.jobs.repository import BACKOFF, JobRepository, WorkerRepository
+from backend.jobs.repository import BACKOFF, JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.jobs.real_queue import KIND, Queue
 
 FAR = datetime(2200, 1, 1, tzinfo=UTC)

@@ -89,7 +89,7 @@ class SyncHandler:
         )
         try:
             try:
-                self._read(connector, provider, turn)
+                self._read(claim, connector, provider, turn)
             except (RateLimited, ProviderUnavailable, EmbeddingFailed, CredentialsRejected, ProviderRefused):
                 turn.write()
                 raise
@@ -105,9 +105,7 @@ class SyncHandler:
         except (ProviderUnavailable, EmbeddingFailed) as error:
             self._try_again(claim, run_id, error.message)
         except CredentialsRejected as error:
-            with self.db.transaction(tenant_id) as session:
-                ConnectorRepository(session).need_reconnect(tenant_id, connector.id, error.message)
-            self._end_badly(claim, run_id, error.message)
+            self._end_badly(claim, run_id, error.message, unconnected=connector.id)
         except (ProviderRefused, SyncGivenUp) as error:
             self._end_badly(claim, run_id, error.message)
 
@@ -119,7 +117,7 @@ class SyncHandler:
         """The job was cancelled between two workers: so is the run."""
         SyncRunRepository(session).cancel(tenant_id, UUID(str(args["run_id"])))
 
-    def _read(self, connector: Connector, provider: Provider | None, turn: Turn) -> None:
+    def _read(self, claim: Claim, connector: Connector, provider: Provider | None, turn: Turn) -> None:
         """Reads to the end of the pass. Credentials that are refused are renewed; again, only after progress."""
         if provider is None:
             raise SyncGivenUp(f"This installation has no connector for {connector.type}.")
@@ -155,6 +153,7 @@ class SyncHandler:
                     ) from error
                 anew = True
                 with self.db.transaction(connector.tenant_id) as session:
+                    JobRepository(session).hold(claim)
                     SyncPositionRepository(session).begin_anew(connector.tenant_id, connector.id)
                 _log.info("everything is listed again: the cursor has expired", connector=str(connector.id))
             finally:
@@ -203,9 +202,12 @@ class SyncHandler:
             else:
                 runs.wait(claim.tenant_id, run_id, until=resume_at, note=f"{reason} Trying again.")
 
-    def _end_badly(self, claim: Claim, run_id: UUID, reason: str) -> None:
+    def _end_badly(self, claim: Claim, run_id: UUID, reason: str, *, unconnected: UUID | None = None) -> None:
+        """`unconnected`: the connector that only a person can connect again."""
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).fail(claim, reason, retry=False)
+            if unconnected is not None:
+                ConnectorRepository(session).need_reconnect(claim.tenant_id, unconnected, reason)
             SyncRunRepository(session, actor=_actor(claim)).fail(claim.tenant_id, run_id, reason)
         _log.warning("sync ended badly", run=str(run_id), reason=reason)
 

@@ -16,7 +16,8 @@ from backend.connectors.repository import ConnectorRepository
 from backend.db.embedded import EmbeddedPostgres
 from backend.flows.receive_webhook.flow import ReceiveWebhook
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.keyring import Keyring
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunRepository

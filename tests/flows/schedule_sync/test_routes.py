@@ -9,8 +9,9 @@ from backend.connectors.repository import ConnectorRepository
 from backend.db.embedded import EmbeddedPostgres
 from backend.flows.connect_account.flow import store_connection
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
 from backend.jobs.schedules.repository import ScheduleRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.sync.repository import SyncRunRepository
 from tests.conftest import TestDatabase, clone
 from tests.flows.sync_connector.scene import TOKEN
