@@ -241,8 +241,14 @@ def test_worker_killed_in_between_and_another_finishes(
     scene: Scene, web: Instance, person: Person, database: TestDatabase
 ) -> None:
     """Real workers: one is killed while it waits for a document that somebody holds."""
-    fill(scene, 130)
+    fill(scene, 2)
     with database.admin() as connection:
+        connection.execute(
+            "INSERT INTO documents (tenant_id, connector_id, external_id, source_type, kind, title, file_name, mime_type,"
+            " content, content_sha256, byte_size) SELECT %s, %s, 'more-' || lpad(n::text, 3, '0'), 'github', 'doc', 'x',"
+            " 'x', 'text/plain', 'x', sha256('x'), 1 FROM generate_series(1, 128) AS n",
+            (scene.tenant_id, scene.connector.id),
+        )
         # The first batch goes, the second has this document and waits.
         last = connection.execute(
             "SELECT id FROM documents WHERE tenant_id = %s ORDER BY external_id DESC LIMIT 1",
