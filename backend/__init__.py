@@ -7,9 +7,11 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
-    serve.py       one web instance (gunicorn, gevent)
+    serve.py       one web instance (gunicorn's gevent worker)
     work.py        one worker process
-    cli.py         the `secondbrain` command
+    cli.py         the `secondbrain` command: processes.py starts those two, commands.py does all else
+    administration.py  its groups: tenant, user, keys
+    syncing.py     its commands about sources: connectors, sync
     up.py          the bundled server, three web instances and a worker on one machine
     bundled.py     where the database is: DATABASE_URL's, or the bundled server
     supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
@@ -21,12 +23,14 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     scratch.py     a temporary folder of our own
     rooms.py       the list of rooms
 
+    outside/       reads any address a person names, and no private one
     db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import
     oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
-    connectors/    connectors, credentials (sealed)  providers/ read the sources
-    jobs/          jobs, workers                     enqueue, claim, hold, complete, fail, release_stalled
+    connectors/    connectors, credentials (sealed)  providers/ read the sources; removals, deliveries of webhooks
+    jobs/          jobs, workers, schedules          enqueue, claim, hold, complete, fail, release_stalled
+    keys/          signing_keys (sealed)             make the first, rotate, replace at once; follower.py signs
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
     documents/     documents, chunks                 parsing/ and chunking.py turn bytes into passages
     configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies

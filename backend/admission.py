@@ -23,6 +23,7 @@ from backend.limits.repository import (
     AnswerNotKept,
     IdempotencyKeyReused,
     IdempotencyRepository,
+    Lease,
     RateLimited,
     RateLimitRepository,
     RequestInProgress,
@@ -107,10 +108,12 @@ class Admission:
         error: RateLimited | None = None
         if not rules:
             return
+        # Before the transaction: it may take a look at the keys.
+        subjects = [self._subject(rule, who) for rule in rules]
         with self._db.operator_transaction() as session:
             buckets = RateLimitRepository(session)
-            for rule in rules:
-                if (subject := self._subject(rule, who)) is None:
+            for rule, subject in zip(rules, subjects, strict=True):
+                if subject is None:
                     continue
                 taken = buckets.take(rule, subject)
                 if not taken.is_allowed:
@@ -177,7 +180,7 @@ class Admission:
         return None
 
     def _keep_answer(self, response: Response) -> None:
-        claimed: tuple[Principal, bytes, int] | None = g.pop("claimed", None)
+        claimed: tuple[Principal, bytes, Lease] | None = g.pop("claimed", None)
         if claimed is None:
             return
         who, digest, lease = claimed

@@ -29,6 +29,12 @@ class TokenInvalid(Invalid):
     """The token is not one of ours."""
 
 
+class KeyUnknown(TokenInvalid):
+    """The token is signed with a key that is not known here."""
+
+    code = "TOKEN_INVALID"
+
+
 class TokenExpired(Expired):
     """The token has expired."""
 
@@ -68,12 +74,12 @@ class Keyring:
 
         Raises:
             TokenExpired: it was ours, and its time has run out.
-            TokenInvalid: forged, damaged, for another purpose, or signed with a key no longer known.
+            TokenInvalid: forged, damaged, for another purpose, or signed with a key not known (KeyUnknown).
         """
         try:
             kid = str(jwt.get_unverified_header(token).get("kid"))
             if kid not in self._keys:
-                raise TokenInvalid
+                raise KeyUnknown
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self._derive(kid, purpose),
@@ -105,11 +111,11 @@ class Keyring:
         """(key id, 43 URL-safe characters) that follow from `message` and the key; the same on every instance.
 
         Raises:
-            TokenInvalid: the key `kid` is not known any more.
+            KeyUnknown: the key `kid` is not known, or not any more.
         """
         kid = kid or self._current
         if kid not in self._keys:
-            raise TokenInvalid
+            raise KeyUnknown
         raw = hmac.digest(self._derive(kid, purpose), message.encode(), hashlib.sha256)
         return kid, base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -138,6 +144,11 @@ class Keyring:
             raise SealBroken from error
 
     @property
+    def pairs(self) -> tuple[tuple[str, bytes], ...]:
+        """(key id, key), the one that signs and seals first: to make another ring of, never to be shown."""
+        return tuple(self._keys.items())
+
+    @property
     def current_kid(self) -> str:
         """Id of the key that signs and seals now."""
         return self._current
@@ -147,3 +158,10 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._keys)})"
+
+
+def kid_of_sealed(sealed: bytes) -> str:
+    """Id of the key with which `Keyring.seal` made `sealed`; empty when it did not."""
+    if len(sealed) < 2 or sealed[:1] != _FORMAT:
+        return ""
+    return sealed[2 : 2 + sealed[1]].decode(errors="replace")

@@ -41,8 +41,12 @@ class Settings(BaseSettings):
     """Connections one process may hold for its transactions."""
 
     secret_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field((), alias="SECRET_KEYS")
-    """`kid:base64` master keys of 32 bytes, comma separated; the first one signs and seals, all are accepted.
-    To rotate, put a new one in front and restart; what an old one sealed needs it until it is sealed again."""
+    """`kid:base64` master keys of 32 bytes, comma separated; the first one seals, all of them open: credentials, and
+    the keys in the database that sign. To rotate, put a new one in front and restart; what an old one sealed needs it
+    until it is sealed again."""
+
+    signing_key_days: int = Field(90, alias="SIGNING_KEY_DAYS", ge=0, le=3650)
+    """After so many days a new key signs tokens and states; 0 leaves rotation to `secondbrain keys rotate`."""
 
     public_url: str = Field("http://localhost:5003", alias="PUBLIC_URL")
     """Origin under which browsers reach the API; providers redirect back to it. Follows PORT unless it is set."""
@@ -285,6 +289,11 @@ class Settings(BaseSettings):
         if self.llm_base_url and not self.llm_model:
             raise ValueError("LLM_BASE_URL needs LLM_MODEL as well")
         return self
+
+    @property
+    def signed_lives_seconds(self) -> int:
+        """What is signed lives no longer: access tokens, OAuth states, and for a week the names of streams."""
+        return max(self.access_token_seconds, self.oauth_nonce_seconds, 7 * 86400)
 
     def require_keys(self) -> Self:
         """The settings themselves, or `ValueError` when no key is set: nothing signs with an empty key."""

@@ -55,6 +55,10 @@ class AdministratorsOnly(Forbidden):
     """Only administrators of the workspace may do this."""
 
 
+class ViewersOnlyLook(Forbidden):
+    """Viewers of a workspace may look at everything, and change nothing."""
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with the fields existing clients read (`success`, `error`, `error_code`)."""
 
@@ -92,6 +96,14 @@ def administrator() -> Principal:
     who = principal()
     if not who.is_admin:
         raise AdministratorsOnly
+    return who
+
+
+def editor() -> Principal:
+    """The same, somebody who may change things: a member or an administrator. Raises ViewersOnlyLook."""
+    who = principal()
+    if who.user.role == "viewer":
+        raise ViewersOnlyLook
     return who
 
 

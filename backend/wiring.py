@@ -17,7 +17,7 @@ from uuid import UUID
 import httpx2
 
 from backend import __version__
-from backend.components.cache import ComponentCache
+from backend.components.cache import READS, ComponentCache
 from backend.components.lexicon import Lexicon
 from backend.configs.follower import ConfigFollower
 from backend.connectors.catalogue import load_providers
@@ -27,15 +27,17 @@ from backend.db.engine import create_engine
 from backend.db.listen import Listener
 from backend.db.notify import Notifier
 from backend.db.transaction import Database
-from backend.embeddings.cached import EmbeddingCache
+from backend.embeddings.cached import LOOKUPS, EmbeddingCache
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.keyring import Keyring
+from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
+from backend.sync.reads import SharedReads
 from backend.tenants.passwords import Passwords
 
 
@@ -48,7 +50,7 @@ class Services:
     db: Database
     listener: Listener
     configs: ConfigFollower
-    keyring: Keyring
+    keyring: SigningKeyring
     passwords: Passwords
     embedder: Embedder
     embedding_cache: EmbeddingCache | None
@@ -59,7 +61,10 @@ class Services:
     oauth_providers: Mapping[str, OAuthProvider]
     #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
     api_bases: Mapping[str, str]
+    #: Secrets that providers sign calls for a whole app with, by connector type.
+    webhook_secrets: Mapping[str, str]
     http: httpx2.Client
+    run_reads: SharedReads
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -68,6 +73,7 @@ class Services:
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
         self.configs.close()
+        self.keyring.close()
         self.components.close()
         self.listener.close()
         self.http.close()
@@ -80,7 +86,7 @@ def instance_name(settings: Settings) -> str:
 
 
 def make_keyring(settings: Settings) -> Keyring:
-    """The keys of SECRET_KEYS. Raises ValueError when there are none."""
+    """The master keys, those of SECRET_KEYS. Raises ValueError when there are none."""
     settings.require_keys()
     return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
 
@@ -134,7 +140,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         db=db,
         listener=listener,
         configs=ConfigFollower(db, listener),
-        keyring=make_keyring(settings),
+        keyring=SigningKeyring(db, listener, make_keyring(settings)),
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=embedder,
         embedding_cache=make_embedding_cache(settings, db, embedder),
@@ -146,23 +152,40 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         api_bases=MappingProxyType(
             {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
         ),
+        webhook_secrets=_webhook_secrets(settings),
         http=http,
+        run_reads=SharedReads(db),
     )
 
 
 def take_part(services: Services, *, kind: str) -> Presence:
     """Starts what a `kind` of process (web, worker) does besides its work, after any fork: it receives hints,
-    follows the configs and says that it is there. Stop what is returned, then close the services."""
+    follows configs and signing keys, and says that it is there. Stop what is returned, then close the services."""
     presence = Presence(
         services.db,
         name=services.instance,
         kind=kind,
         version=__version__,
         config_revision=lambda: services.configs.revision,
+        cache_lookups=count_cache_lookups,
     )
     services.listener.start()
     services.configs.start(on_change=presence.wake)
+    services.keyring.start()
     return presence.start()
+
+
+def count_cache_lookups() -> Mapping[str, Mapping[str, int]]:
+    """Of each cache of this process: how a look-up ended -> how often, as `/metrics` shows it."""
+    return {
+        cache: {
+            sample.labels["outcome"]: int(sample.value)
+            for metric in counter.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+        for cache, counter in (("embeddings", LOOKUPS), ("components", READS))
+    }
 
 
 def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
@@ -174,6 +197,11 @@ def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
         api_key=settings.llm_api_key.get_secret_value(),
         client=client,
     )
+
+
+def _webhook_secrets(settings: Settings) -> Mapping[str, str]:
+    given = {"slack": settings.slack_signing_secret.get_secret_value()}
+    return MappingProxyType({connector_type: secret for connector_type, secret in given.items() if secret})
 
 
 def oauth_apps(settings: Settings) -> dict[str, OAuthApp]:

@@ -10,14 +10,19 @@ import structlog
 
 from backend import __version__
 from backend.components.repository import ComponentRepository
+from backend.connectors.deliveries.repository import DeliveryRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.disconnect_source.flow import FORGET_KIND
+from backend.flows.disconnect_source.handler import ForgetSourceHandler
+from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.jobs.workers.repository import WorkerRepository
 from backend.knowledge.repository import AliasRepository
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys
@@ -27,7 +32,7 @@ from backend.ops.repository import InstanceRepository
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
-from backend.wiring import instance_name, take_part, wire
+from backend.wiring import Services, instance_name, take_part, wire
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +77,11 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
     ),
+    Chore(
+        "purge webhook_deliveries",
+        timedelta(minutes=10),
+        lambda session: DeliveryRepository(session).purge(older_than=timedelta(days=3)),
+    ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
     Chore(
         "purge embedding_cache",
@@ -86,6 +96,17 @@ _CHORES = (
         ),
     ),
 )
+
+
+def key_chore(services: Services) -> Chore:
+    """Rotates the signing keys by their age."""
+    settings = services.settings
+    keep = timedelta(seconds=settings.signed_lives_seconds)
+    return Chore(
+        "rotate signing_keys",
+        timedelta(minutes=10),
+        lambda session: maintain_keys(session, services.keyring, days=settings.signing_key_days, keep=keep),
+    )
 
 
 def work(settings: Settings) -> None:
@@ -106,12 +127,16 @@ def work(settings: Settings) -> None:
     worker = Worker(
         services.db,
         services.listener,
-        {JOB_KIND: handler, BEGIN_KIND: BeginSyncHandler(services.db)},
+        {
+            JOB_KIND: handler,
+            BEGIN_KIND: BeginSyncHandler(services.db),
+            FORGET_KIND: ForgetSourceHandler(services.db),
+        },
         name=instance,
         version=__version__,
         threads=settings.worker_threads,
         lease=timedelta(seconds=settings.lease_seconds),
-        chores=_CHORES,
+        chores=(*_CHORES, key_chore(services)),
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)

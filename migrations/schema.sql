@@ -30,28 +30,30 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
-        SELECT DISTINCT ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+        SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
         FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
     ), counted AS MATERIALIZED (
-        SELECT query, (
+        SELECT query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ query
-        ) AS frequency
-        FROM asked
+        )) AS frequency
+        FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), weighed AS MATERIALIZED (
-        SELECT query, ln(1 + (size.chunks - frequency + 0.5) / (frequency + 0.5)) AS weight,
+        SELECT query, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
                sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
         FROM counted CROSS JOIN (
-            SELECT count(*) AS chunks FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            SELECT coalesce(passages, (
+                SELECT count(*) FROM chunks AS c
+                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+            )) AS chunks
         ) AS size
         WHERE frequency > 0
     ), lexical AS MATERIALIZED (
@@ -86,11 +88,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 SET default_tablespace = '';
 
@@ -295,6 +297,106 @@ ALTER VIEW ops.api_keys OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.api_keys IS 'Keys of programs: whose, what for, last used, and whether they still count';
 
+-- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.instances (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    config_revision bigint,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    cache_lookups jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.instances OWNER TO secondbrain_owner;
+
+-- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
+
+-- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
+
+-- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.kind IS 'web or worker';
+
+-- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
+
+-- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
+
+-- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
+
+-- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
+
+-- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
+
+-- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
+
+-- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: COLUMN instances.cache_lookups; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.instances.cache_lookups IS 'Of each of its caches: how often a look-up ended in which way since the process began';
+
+-- Name: caches; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.caches AS
+ SELECT i.name AS instance,
+    c.cache,
+    n.lookups,
+    (n.lookups - n.missed) AS hits,
+    round(((n.lookups - n.missed) / NULLIF(n.lookups, (0)::numeric)), 3) AS hit_ratio,
+    n.in_memory,
+    n.in_database,
+    n.missed,
+    i.started_at AS counted_since,
+        CASE
+            WHEN (i.stopped_at IS NOT NULL) THEN 'stopped'::text
+            WHEN (i.heartbeat_at < (now() - '00:00:20'::interval)) THEN 'silent'::text
+            ELSE 'alive'::text
+        END AS state
+   FROM ((public.instances i
+     CROSS JOIN LATERAL jsonb_each(i.cache_lookups) c(cache, outcomes))
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum((o.count)::bigint), (0)::numeric) AS lookups,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = 'memory'::text)), (0)::numeric) AS in_memory,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['database'::text, 'joined'::text]))), (0)::numeric) AS in_database,
+            COALESCE(sum((o.count)::bigint) FILTER (WHERE (o.outcome = ANY (ARRAY['computed'::text, 'built'::text]))), (0)::numeric) AS missed
+           FROM jsonb_each_text(c.outcomes) o(outcome, count)) n)
+  ORDER BY c.cache, (i.stopped_at IS NOT NULL), i.name, i.started_at DESC;
+
+ALTER VIEW ops.caches OWNER TO secondbrain_operator;
+
+-- Name: VIEW caches; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.caches IS 'How often each process found what it looked for in memory, in the database, or had to compute it';
+
 -- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.component_contents (
@@ -325,7 +427,7 @@ COMMENT ON COLUMN public.component_contents.sha256 IS 'SHA-256 of the content as
 
 -- Name: COLUMN component_contents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with zlib';
+COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with Zstandard';
 
 -- Name: COLUMN component_contents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -671,6 +773,346 @@ COMMENT ON COLUMN public.credentials.renewer IS 'Who is renewing them; only its 
 
 COMMENT ON COLUMN public.credentials.renewing_until IS 'Until when it may take to renew them; then somebody else may';
 
+-- Name: schedules; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority smallint DEFAULT '0'::smallint NOT NULL,
+    every interval NOT NULL,
+    jitter double precision DEFAULT '0.1'::double precision NOT NULL,
+    next_run_at timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_job_id uuid,
+    skipped_because text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_schedules_every_is_a_second_at_least CHECK ((every >= '00:00:01'::interval)),
+    CONSTRAINT ck_schedules_jitter_is_a_share CHECK (((jitter >= (0)::double precision) AND (jitter <= (1)::double precision))),
+    CONSTRAINT ck_schedules_reason_for_skipping_is_known CHECK ((skipped_because = ANY (ARRAY['unfinished'::text, 'deactivated'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.schedules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.schedules OWNER TO secondbrain_owner;
+
+-- Name: TABLE schedules; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.schedules IS 'What becomes a job again and again; whichever worker finds a turn due enqueues it, once';
+
+-- Name: COLUMN schedules.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN schedules.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:github';
+
+-- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.kind IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.args IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.priority IS 'Of the jobs it enqueues; higher goes first within a tenant';
+
+-- Name: COLUMN schedules.every; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.every IS 'From one turn to the next, at least';
+
+-- Name: COLUMN schedules.jitter; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.jitter IS 'Up to this share of `every` is added to each turn, by chance';
+
+-- Name: COLUMN schedules.next_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.next_run_at IS 'When its next turn is due, by the database''s clock';
+
+-- Name: COLUMN schedules.paused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.paused_at IS 'Since when it has no turns';
+
+-- Name: COLUMN schedules.last_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_run_at IS 'When a turn last enqueued a job';
+
+-- Name: COLUMN schedules.last_job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_job_id IS 'That job; it may be purged by now';
+
+-- Name: COLUMN schedules.skipped_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.skipped_because IS 'Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated';
+
+-- Name: COLUMN schedules.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.created_at IS 'When the row was written';
+
+-- Name: COLUMN schedules.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.updated_at IS 'When somebody last changed it';
+
+-- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_items (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    external_id text NOT NULL,
+    revision text,
+    state text NOT NULL,
+    run_id uuid NOT NULL,
+    pass_number bigint NOT NULL,
+    missed_count integer DEFAULT 0 NOT NULL,
+    title text,
+    url text,
+    locator jsonb,
+    stage text,
+    reason text,
+    attempt integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
+
+-- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
+
+-- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
+
+-- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
+
+-- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
+
+-- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
+
+-- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
+
+-- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
+
+-- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
+
+-- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
+
+-- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
+
+-- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
+
+-- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
+
+-- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
+
+-- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
+
+-- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
+
+-- Name: sync_runs; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_runs (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid NOT NULL,
+    connector_type text NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    state text DEFAULT 'queued'::text NOT NULL,
+    stage text DEFAULT 'connecting'::text NOT NULL,
+    seq bigint DEFAULT '1'::bigint NOT NULL,
+    note text,
+    total_count integer,
+    found_count integer DEFAULT 0 NOT NULL,
+    processed_count integer DEFAULT 0 NOT NULL,
+    stored_count integer DEFAULT 0 NOT NULL,
+    unchanged_count integer DEFAULT 0 NOT NULL,
+    failed_count integer DEFAULT 0 NOT NULL,
+    chunk_count integer DEFAULT 0 NOT NULL,
+    cursor jsonb,
+    error text,
+    resume_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    trigger text DEFAULT 'user'::text NOT NULL,
+    is_full boolean DEFAULT false NOT NULL,
+    deleted_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
+    CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
+    CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
+    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
+
+-- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_runs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN sync_runs.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_id IS 'What is being synced';
+
+-- Name: COLUMN sync_runs.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_type IS 'github, gmail, slack, …';
+
+-- Name: COLUMN sync_runs.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.job_id IS 'The job that carries it out';
+
+-- Name: COLUMN sync_runs.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.requested_by IS 'The user who asked for it; none for a schedule';
+
+-- Name: COLUMN sync_runs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.state IS 'queued, running, waiting, or how it ended';
+
+-- Name: COLUMN sync_runs.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stage IS 'connecting, fetching, indexing or done';
+
+-- Name: COLUMN sync_runs.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.seq IS 'Raised by every change; the event id of streams';
+
+-- Name: COLUMN sync_runs.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.note IS 'What it is busy with, for a person';
+
+-- Name: COLUMN sync_runs.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.total_count IS 'Items in the whole run when the provider says so';
+
+-- Name: COLUMN sync_runs.found_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.found_count IS 'Items the provider has handed over';
+
+-- Name: COLUMN sync_runs.processed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.processed_count IS 'Items dealt with: stored, unchanged or failed';
+
+-- Name: COLUMN sync_runs.stored_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stored_count IS 'Items stored with chunks and vectors';
+
+-- Name: COLUMN sync_runs.unchanged_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.unchanged_count IS 'Items that were there already, the same';
+
+-- Name: COLUMN sync_runs.failed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.failed_count IS 'Items with a row in sync_errors';
+
+-- Name: COLUMN sync_runs.chunk_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
+
+-- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
+
+-- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.error IS 'Why it failed, for a person';
+
+-- Name: COLUMN sync_runs.resume_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.resume_at IS 'While waiting: when it goes on';
+
+-- Name: COLUMN sync_runs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.created_at IS 'When the row was written';
+
+-- Name: COLUMN sync_runs.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.started_at IS 'When a worker first took it';
+
+-- Name: COLUMN sync_runs.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
+
+-- Name: COLUMN sync_runs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
+
+-- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule, webhook or command line';
+
+-- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
+
+-- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
+
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.connectors AS
@@ -681,17 +1123,38 @@ CREATE VIEW ops.connectors AS
     c.account_label AS account,
     c.connected_at,
     k.expires_at AS credentials_expire_at,
+    r.state AS last_sync,
+    COALESCE(r.finished_at, r.created_at) AS last_sync_at,
+    r.error AS last_error,
+        CASE
+            WHEN ((c.status <> 'connected'::text) OR (s.paused_at IS NOT NULL)) THEN NULL::timestamp with time zone
+            ELSE s.next_run_at
+        END AS next_sync_at,
+    s.every,
+    (s.paused_at IS NOT NULL) AS is_paused,
+    ( SELECT count(*) AS count
+           FROM public.sync_items i
+          WHERE ((i.tenant_id = c.tenant_id) AND (i.connector_id = c.id) AND (i.state = 'failed'::text))) AS failing,
     c.id
-   FROM ((public.connectors c
+   FROM ((((public.connectors c
      JOIN public.tenants t ON ((t.id = c.tenant_id)))
      LEFT JOIN public.credentials k ON (((k.tenant_id = c.tenant_id) AND (k.connector_id = c.id))))
+     LEFT JOIN public.schedules s ON (((s.tenant_id = c.tenant_id) AND (s.name = ('sync:'::text || c.type)))))
+     LEFT JOIN LATERAL ( SELECT n.state,
+            n.created_at,
+            n.finished_at,
+            n.error
+           FROM public.sync_runs n
+          WHERE ((n.tenant_id = c.tenant_id) AND (n.connector_id = c.id))
+          ORDER BY n.created_at DESC, n.id DESC
+         LIMIT 1) r ON (true))
   ORDER BY t.slug, c.type;
 
 ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 -- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
-COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
+COMMENT ON VIEW ops.connectors IS 'What is connected, what needs to be reconnected, when it was and will be synced, how many items fail';
 
 -- Name: embedding_cache; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -699,13 +1162,13 @@ CREATE TABLE public.embedding_cache (
     tenant_id uuid NOT NULL,
     model text NOT NULL,
     text_sha256 bytea NOT NULL,
-    embedding public.vector,
+    embedding public.halfvec,
     claimed_by uuid,
     byte_size integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT ck_embedding_cache_claimed_until_it_is_there CHECK (((embedding IS NULL) = (claimed_by IS NOT NULL))),
-    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.vector_norm(embedding) > (0)::double precision))),
+    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.l2_norm(embedding) > (0)::double precision))),
     CONSTRAINT ck_embedding_cache_size_is_counted CHECK ((byte_size >= 0)),
     CONSTRAINT ck_embedding_cache_text_is_hashed CHECK ((length(text_sha256) = 32))
 )
@@ -733,7 +1196,7 @@ COMMENT ON COLUMN public.embedding_cache.text_sha256 IS 'SHA-256 of the normalis
 
 -- Name: COLUMN embedding_cache.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector; empty while somebody computes it';
+COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector, as exact as passages keep theirs; empty while somebody computes it';
 
 -- Name: COLUMN embedding_cache.claimed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -879,69 +1342,6 @@ ALTER VIEW ops.idempotency_keys OWNER TO secondbrain_operator;
 -- Name: VIEW idempotency_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.idempotency_keys IS 'Requests that must happen once: running, stalled, answered, expired';
-
--- Name: instances; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.instances (
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    version text NOT NULL,
-    host text NOT NULL,
-    pid integer NOT NULL,
-    config_revision bigint,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    heartbeat_at timestamp with time zone DEFAULT now() NOT NULL,
-    stopped_at timestamp with time zone,
-    CONSTRAINT ck_instances_kind_is_known CHECK ((kind = ANY (ARRAY['web'::text, 'worker'::text])))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE public.instances OWNER TO secondbrain_owner;
-
--- Name: TABLE instances; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.instances IS 'Web and worker processes, for people to look at; nothing is decided by it';
-
--- Name: COLUMN instances.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN instances.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.name IS 'Instance name of the process';
-
--- Name: COLUMN instances.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.kind IS 'web or worker';
-
--- Name: COLUMN instances.version; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.version IS 'Version of the product it runs';
-
--- Name: COLUMN instances.host; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.host IS 'Name of its machine';
-
--- Name: COLUMN instances.pid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.pid IS 'Its process id on that machine';
-
--- Name: COLUMN instances.config_revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.config_revision IS 'Newest change of a config that it has applied; none while it cannot follow';
-
--- Name: COLUMN instances.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.started_at IS 'When the process registered';
-
--- Name: COLUMN instances.heartbeat_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.heartbeat_at IS 'When it last said that it lives';
-
--- Name: COLUMN instances.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.instances.stopped_at IS 'When it said goodbye; never, if it was killed';
 
 -- Name: instances; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1514,6 +1914,40 @@ ALTER VIEW ops.rate_limits OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.rate_limits IS 'Who asks often, and who was refused; the latest refusals first';
 
+-- Name: schedules; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.schedules AS
+ SELECT t.slug AS tenant,
+    s.name,
+    s.kind,
+    s.every,
+        CASE
+            WHEN (s.paused_at IS NOT NULL) THEN 'paused'::text
+            WHEN (t.deactivated_at IS NOT NULL) THEN 'deactivated'::text
+            WHEN (s.next_run_at < (now() - '00:00:10'::interval)) THEN 'late'::text
+            ELSE 'waiting'::text
+        END AS state,
+    s.next_run_at,
+        CASE
+            WHEN ((s.paused_at IS NULL) AND (s.next_run_at < now())) THEN (now() - s.next_run_at)
+            ELSE NULL::interval
+        END AS late_by,
+    s.last_run_at,
+    j.state AS last_job,
+    s.skipped_because,
+    s.paused_at,
+    s.id
+   FROM ((public.schedules s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = s.last_job_id)))
+  ORDER BY (s.paused_at IS NOT NULL), s.next_run_at;
+
+ALTER VIEW ops.schedules OWNER TO secondbrain_operator;
+
+-- Name: VIEW schedules; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.schedules IS 'What becomes a job again and again: when next, how late, what became of the last turn';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -1576,7 +2010,7 @@ COMMENT ON COLUMN public.sessions.ended_at IS 'When it was ended; its tokens are
 
 -- Name: COLUMN sessions.end_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected';
+COMMENT ON COLUMN public.sessions.end_reason IS 'logged_out, revoked, reuse_detected, deactivated, keys_replaced';
 
 -- Name: sessions; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1600,6 +2034,148 @@ ALTER VIEW ops.sessions OWNER TO secondbrain_operator;
 -- Name: VIEW sessions; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sessions IS 'Who is signed in, since when, and how sessions ended';
+
+-- Name: signing_keys; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.signing_keys (
+    kid text NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    active_from timestamp with time zone NOT NULL,
+    retires_at timestamp with time zone,
+    retired_because text,
+    follows_master boolean NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT ck_signing_keys_reason_is_known CHECK ((retired_because = ANY (ARRAY['rotated'::text, 'compromised'::text]))),
+    CONSTRAINT ck_signing_keys_retired_with_a_reason CHECK (((retires_at IS NULL) = (retired_because IS NULL)))
+);
+
+ALTER TABLE public.signing_keys OWNER TO secondbrain_owner;
+
+-- Name: TABLE signing_keys; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.signing_keys IS 'Keys that sign tokens, states and names of streams, sealed with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.kid; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.kid IS 'Its id, carried by what it signed';
+
+-- Name: COLUMN signing_keys.sealed; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.sealed IS '32 bytes, sealed for this row with SECRET_KEYS';
+
+-- Name: COLUMN signing_keys.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.created_at IS 'When the row was written';
+
+-- Name: COLUMN signing_keys.active_from; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.active_from IS 'When it begins to sign; published before';
+
+-- Name: COLUMN signing_keys.retires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retires_at IS 'When what it signed stops counting; none while it is the newest';
+
+-- Name: COLUMN signing_keys.retired_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.retired_because IS 'rotated or compromised';
+
+-- Name: COLUMN signing_keys.follows_master; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.follows_master IS 'The first key: while it is accepted, so is what SECRET_KEYS itself has signed';
+
+-- Name: COLUMN signing_keys.made_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.signing_keys.made_by IS 'Who rotated: first use, maintenance, or a person where';
+
+-- Name: signing_keys; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.signing_keys AS
+ SELECT kid,
+        CASE
+            WHEN (retires_at <= now()) THEN 'retired'::text
+            WHEN (active_from > now()) THEN 'published'::text
+            WHEN (active_from = max(active_from) FILTER (WHERE ((active_from <= now()) AND ((retires_at IS NULL) OR (retires_at > now())))) OVER ()) THEN 'signing'::text
+            ELSE 'accepted'::text
+        END AS state,
+    created_at,
+    active_from,
+    retires_at,
+    retired_because,
+    made_by
+   FROM public.signing_keys k
+  ORDER BY created_at DESC;
+
+ALTER VIEW ops.signing_keys OWNER TO secondbrain_operator;
+
+-- Name: VIEW signing_keys; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.signing_keys IS 'Which key signs, which ones are still accepted, and until when';
+
+-- Name: source_removals; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.source_removals (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    total_count bigint NOT NULL,
+    removed_count bigint DEFAULT '0'::bigint NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    error text,
+    CONSTRAINT ck_source_removals_failed_is_finished CHECK (((error IS NULL) OR (finished_at IS NOT NULL))),
+    CONSTRAINT ck_source_removals_removed_are_counted CHECK (((removed_count >= 0) AND (removed_count <= total_count)))
+);
+
+ALTER TABLE ONLY public.source_removals FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.source_removals OWNER TO secondbrain_owner;
+
+-- Name: TABLE source_removals; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.source_removals IS 'The documents of a source being deleted, or the last time they were; one row a connector';
+
+-- Name: COLUMN source_removals.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN source_removals.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.connector_id IS 'Whose documents are deleted';
+
+-- Name: COLUMN source_removals.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.job_id IS 'The job that carries it out';
+
+-- Name: COLUMN source_removals.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.requested_by IS 'Who asked for it';
+
+-- Name: COLUMN source_removals.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.total_count IS 'Documents there were when it was asked for, and any that came after';
+
+-- Name: COLUMN source_removals.removed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.removed_count IS 'Documents that are gone';
+
+-- Name: COLUMN source_removals.requested_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.requested_at IS 'When it was asked for; syncs that are asked for later wait for its end';
+
+-- Name: COLUMN source_removals.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.updated_at IS 'When it last got on';
+
+-- Name: COLUMN source_removals.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.finished_at IS 'When it was over, in whichever way';
+
+-- Name: COLUMN source_removals.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.error IS 'Why it was given up, for a person';
 
 -- Name: workers; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1646,6 +2222,37 @@ COMMENT ON COLUMN public.workers.heartbeat_at IS 'When it last said that it live
 -- Name: COLUMN workers.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.workers.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: source_removals; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.source_removals AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+        CASE
+            WHEN (r.error IS NOT NULL) THEN 'failed'::text
+            WHEN (r.finished_at IS NOT NULL) THEN 'done'::text
+            ELSE 'running'::text
+        END AS state,
+    r.removed_count AS removed,
+    r.total_count AS total,
+    r.requested_at,
+    r.updated_at,
+    r.finished_at,
+    r.error,
+    w.name AS worker,
+    c.id
+   FROM ((((public.source_removals r
+     JOIN public.connectors c ON (((c.tenant_id = r.tenant_id) AND (c.id = r.connector_id))))
+     JOIN public.tenants t ON ((t.id = r.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = r.job_id)))
+     LEFT JOIN public.workers w ON ((w.id = j.worker_id)))
+  ORDER BY (r.finished_at IS NOT NULL), r.requested_at DESC;
+
+ALTER VIEW ops.source_removals OWNER TO secondbrain_operator;
+
+-- Name: VIEW source_removals; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.source_removals IS 'Documents of disconnected sources being deleted: how many of how many';
 
 -- Name: stuck_jobs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -1721,158 +2328,6 @@ COMMENT ON COLUMN public.sync_errors.reason IS 'Why, for a person';
 
 COMMENT ON COLUMN public.sync_errors.created_at IS 'When the row was written';
 
--- Name: sync_runs; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.sync_runs (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    connector_id uuid NOT NULL,
-    connector_type text NOT NULL,
-    job_id uuid,
-    requested_by uuid,
-    state text DEFAULT 'queued'::text NOT NULL,
-    stage text DEFAULT 'connecting'::text NOT NULL,
-    seq bigint DEFAULT '1'::bigint NOT NULL,
-    note text,
-    total_count integer,
-    found_count integer DEFAULT 0 NOT NULL,
-    processed_count integer DEFAULT 0 NOT NULL,
-    stored_count integer DEFAULT 0 NOT NULL,
-    unchanged_count integer DEFAULT 0 NOT NULL,
-    failed_count integer DEFAULT 0 NOT NULL,
-    chunk_count integer DEFAULT 0 NOT NULL,
-    cursor jsonb,
-    error text,
-    resume_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    finished_at timestamp with time zone,
-    trigger text DEFAULT 'user'::text NOT NULL,
-    is_full boolean DEFAULT false NOT NULL,
-    deleted_count integer DEFAULT 0 NOT NULL,
-    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
-    CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
-    CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
-    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
-);
-
-ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
-
--- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
-
--- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN sync_runs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN sync_runs.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.connector_id IS 'What is being synced';
-
--- Name: COLUMN sync_runs.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.connector_type IS 'github, gmail, slack, …';
-
--- Name: COLUMN sync_runs.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.job_id IS 'The job that carries it out';
-
--- Name: COLUMN sync_runs.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.requested_by IS 'The user who asked for it; none for a schedule';
-
--- Name: COLUMN sync_runs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.state IS 'queued, running, waiting, or how it ended';
-
--- Name: COLUMN sync_runs.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.stage IS 'connecting, fetching, indexing or done';
-
--- Name: COLUMN sync_runs.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.seq IS 'Raised by every change; the event id of streams';
-
--- Name: COLUMN sync_runs.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.note IS 'What it is busy with, for a person';
-
--- Name: COLUMN sync_runs.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.total_count IS 'Items in the whole run when the provider says so';
-
--- Name: COLUMN sync_runs.found_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.found_count IS 'Items the provider has handed over';
-
--- Name: COLUMN sync_runs.processed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.processed_count IS 'Items dealt with: stored, unchanged or failed';
-
--- Name: COLUMN sync_runs.stored_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.stored_count IS 'Items stored with chunks and vectors';
-
--- Name: COLUMN sync_runs.unchanged_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.unchanged_count IS 'Items that were there already, the same';
-
--- Name: COLUMN sync_runs.failed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.failed_count IS 'Items with a row in sync_errors';
-
--- Name: COLUMN sync_runs.chunk_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
-
--- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
-
--- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.error IS 'Why it failed, for a person';
-
--- Name: COLUMN sync_runs.resume_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.resume_at IS 'While waiting: when it goes on';
-
--- Name: COLUMN sync_runs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.created_at IS 'When the row was written';
-
--- Name: COLUMN sync_runs.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.started_at IS 'When a worker first took it';
-
--- Name: COLUMN sync_runs.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
-
--- Name: COLUMN sync_runs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
-
--- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule or webhook';
-
--- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
-
--- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
-
 -- Name: sync_errors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_errors AS
@@ -1893,102 +2348,6 @@ ALTER VIEW ops.sync_errors OWNER TO secondbrain_operator;
 -- Name: VIEW sync_errors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sync_errors IS 'Which items could not be taken, and why';
-
--- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.sync_items (
-    tenant_id uuid NOT NULL,
-    connector_id uuid NOT NULL,
-    external_id text NOT NULL,
-    revision text,
-    state text NOT NULL,
-    run_id uuid NOT NULL,
-    pass_number bigint NOT NULL,
-    missed_count integer DEFAULT 0 NOT NULL,
-    title text,
-    url text,
-    locator jsonb,
-    stage text,
-    reason text,
-    attempt integer DEFAULT 0 NOT NULL,
-    retry_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
-    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
-)
-WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
-
-ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
-
--- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
-
--- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
-
--- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
-
--- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
-
--- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
-
--- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
-
--- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
-
--- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
-
--- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
-
--- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
-
--- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
-
--- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
-
--- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
-
--- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
-
--- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
-
--- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
 
 -- Name: sync_positions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -2405,6 +2764,64 @@ ALTER VIEW ops.tenants OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.tenants IS 'Who uses how much; the biggest first';
 
+-- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.webhook_deliveries (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    delivery_id text NOT NULL,
+    effect text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_webhook_deliveries_effect_is_known CHECK ((effect = ANY (ARRAY['sync'::text, 'joined'::text])))
+);
+
+ALTER TABLE ONLY public.webhook_deliveries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.webhook_deliveries OWNER TO secondbrain_owner;
+
+-- Name: TABLE webhook_deliveries; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.webhook_deliveries IS 'Genuine calls of providers that said something changed, each once; kept for three days';
+
+-- Name: COLUMN webhook_deliveries.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN webhook_deliveries.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.connector_id IS 'Which connector it concerns';
+
+-- Name: COLUMN webhook_deliveries.delivery_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.delivery_id IS 'The provider''s name for it, the same when it sends it again';
+
+-- Name: COLUMN webhook_deliveries.effect; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.effect IS 'sync: a sync was asked for; joined: one was asked for already and will see it';
+
+-- Name: COLUMN webhook_deliveries.received_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.received_at IS 'When it first came';
+
+-- Name: webhook_deliveries; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.webhook_deliveries AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+    d.delivery_id,
+    d.effect,
+    d.received_at
+   FROM ((public.webhook_deliveries d
+     JOIN public.connectors c ON (((c.tenant_id = d.tenant_id) AND (c.id = d.connector_id))))
+     JOIN public.tenants t ON ((t.id = d.tenant_id)))
+  ORDER BY d.received_at DESC;
+
+ALTER VIEW ops.webhook_deliveries OWNER TO secondbrain_operator;
+
+-- Name: VIEW webhook_deliveries; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.webhook_deliveries IS 'Calls of providers of the last three days, and what each led to; the newest first';
+
 -- Name: workers; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.workers AS
@@ -2609,10 +3026,25 @@ ALTER TABLE ONLY public.rate_limits
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT pk_refresh_tokens PRIMARY KEY (tenant_id, token_sha256);
 
+-- Name: schedules pk_schedules; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT pk_schedules PRIMARY KEY (tenant_id, id);
+
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id);
+
+-- Name: signing_keys pk_signing_keys; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.signing_keys
+    ADD CONSTRAINT pk_signing_keys PRIMARY KEY (kid);
+
+-- Name: source_removals pk_source_removals; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT pk_source_removals PRIMARY KEY (tenant_id, connector_id);
 
 -- Name: sync_errors pk_sync_errors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -2654,6 +3086,11 @@ ALTER TABLE ONLY public.tenants
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
 
+-- Name: webhook_deliveries pk_webhook_deliveries; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT pk_webhook_deliveries PRIMARY KEY (tenant_id, connector_id, delivery_id);
+
 -- Name: workers pk_workers; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.workers
@@ -2675,6 +3112,10 @@ CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
 -- Name: ix_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (revision);
+
+-- Name: ix_connectors_account; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_connectors_account ON public.connectors USING btree (type, account_id);
 
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2740,6 +3181,14 @@ CREATE INDEX ix_oauth_nonces_expires_at ON public.oauth_nonces USING btree (expi
 
 CREATE INDEX ix_refresh_tokens_session ON public.refresh_tokens USING btree (tenant_id, session_id);
 
+-- Name: ix_schedules_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_due ON public.schedules USING btree (next_run_at) WHERE (paused_at IS NULL);
+
+-- Name: ix_schedules_last_job; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_schedules_last_job ON public.schedules USING btree (tenant_id, last_job_id);
+
 -- Name: ix_sessions_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
@@ -2747,6 +3196,10 @@ CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
 -- Name: ix_sessions_user; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_user ON public.sessions USING btree (tenant_id, user_id);
+
+-- Name: ix_source_removals_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_source_removals_unfinished ON public.source_removals USING btree (tenant_id) WHERE (finished_at IS NULL);
 
 -- Name: ix_sync_items_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2768,6 +3221,14 @@ CREATE INDEX ix_sync_runs_latest ON public.sync_runs USING btree (tenant_id, con
 
 CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btree (tenant_id, sha256);
 
+-- Name: ix_tenants_deactivated; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
+
+-- Name: ix_webhook_deliveries_received_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_webhook_deliveries_received_at ON public.webhook_deliveries USING btree (received_at);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
@@ -2783,6 +3244,10 @@ CREATE UNIQUE INDEX uq_documents_external_id ON public.documents USING btree (te
 -- Name: uq_graph_entities_identity; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_graph_entities_identity ON public.graph_entities USING btree (tenant_id, kind, provider, external_key);
+
+-- Name: uq_schedules_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_schedules_name ON public.schedules USING btree (tenant_id, name);
 
 -- Name: uq_sync_runs_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -2966,6 +3431,11 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT fk_refresh_tokens_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: schedules fk_schedules_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT fk_schedules_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -2975,6 +3445,16 @@ ALTER TABLE ONLY public.sessions
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT fk_sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: source_removals fk_source_removals_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT fk_source_removals_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: source_removals fk_source_removals_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT fk_source_removals_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: sync_errors fk_sync_errors_run; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3041,6 +3521,16 @@ ALTER TABLE ONLY public.tenant_components
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: webhook_deliveries fk_webhook_deliveries_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT fk_webhook_deliveries_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: webhook_deliveries fk_webhook_deliveries_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT fk_webhook_deliveries_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: api_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
@@ -3072,6 +3562,10 @@ ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 -- Name: embedding_cache; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.embedding_cache ENABLE ROW LEVEL SECURITY;
+
+-- Name: sessions ending; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY ending ON public.sessions AS RESTRICTIVE FOR UPDATE TO secondbrain_operator USING ((ended_at IS NULL)) WITH CHECK ((ended_at IS NOT NULL));
 
 -- Name: entity_aliases; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3173,9 +3667,17 @@ CREATE POLICY operator ON public.oauth_nonces TO secondbrain_operator USING (tru
 
 CREATE POLICY operator ON public.refresh_tokens TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: schedules operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: source_removals operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.source_removals TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: sync_errors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3209,9 +3711,23 @@ CREATE POLICY operator ON public.tenants TO secondbrain_operator USING (true) WI
 
 CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: webhook_deliveries operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.webhook_deliveries TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: refresh_tokens; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
+
+-- Name: jobs scheduled; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY scheduled ON public.jobs AS RESTRICTIVE FOR INSERT TO secondbrain_operator WITH CHECK ((EXISTS ( SELECT
+   FROM public.schedules s
+  WHERE ((s.tenant_id = jobs.tenant_id) AND (s.last_job_id = jobs.id) AND (s.kind = jobs.kind) AND (s.args = jobs.args) AND (s.priority = jobs.priority)))));
+
+-- Name: schedules; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
 
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3220,6 +3736,10 @@ CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (tr
 -- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+
+-- Name: source_removals; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.source_removals ENABLE ROW LEVEL SECURITY;
 
 -- Name: sync_errors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3309,9 +3829,17 @@ CREATE POLICY tenant ON public.oauth_nonces TO secondbrain_app USING ((tenant_id
 
 CREATE POLICY tenant ON public.refresh_tokens TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: schedules tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: source_removals tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.source_removals TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: sync_errors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3345,6 +3873,10 @@ CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF((
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: webhook_deliveries tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.webhook_deliveries TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: tenant_components; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
@@ -3356,6 +3888,10 @@ ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 -- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+-- Name: webhook_deliveries; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
 -- Name: SCHEMA ops; Type: ACL; Schema: -; Owner: secondbrain_owner
 
@@ -3369,10 +3905,10 @@ GRANT USAGE ON SCHEMA public TO secondbrain_operator;
 GRANT USAGE ON SCHEMA public TO secondbrain_search;
 GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) TO secondbrain_app;
 
 -- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3427,6 +3963,14 @@ GRANT SELECT ON TABLE public.users TO secondbrain_operator;
 -- Name: TABLE api_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.api_keys TO secondbrain_readonly;
+
+-- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
+
+-- Name: TABLE caches; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.caches TO secondbrain_readonly;
 
 -- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3524,6 +4068,56 @@ GRANT SELECT(expires_at) ON TABLE public.credentials TO secondbrain_operator;
 
 GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
 
+-- Name: TABLE schedules; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedules TO secondbrain_app;
+GRANT SELECT ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.next_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(next_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_job_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_job_id) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.skipped_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(skipped_because) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
+
+-- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: TABLE sync_runs; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sync_runs TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
+
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
@@ -3606,10 +4200,6 @@ GRANT SELECT(expires_at) ON TABLE public.idempotency_keys TO secondbrain_operato
 
 GRANT SELECT ON TABLE ops.idempotency_keys TO secondbrain_readonly;
 
--- Name: TABLE instances; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_operator;
-
 -- Name: TABLE instances; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.instances TO secondbrain_readonly;
@@ -3685,9 +4275,29 @@ GRANT SELECT ON TABLE ops.oauth_nonces TO secondbrain_readonly;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.jobs TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.jobs TO secondbrain_operator;
 
+-- Name: COLUMN jobs.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(tenant_id) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.kind; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(kind) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.args; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(args) ON TABLE public.jobs TO secondbrain_operator;
+
 -- Name: COLUMN jobs.state; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT UPDATE(state) ON TABLE public.jobs TO secondbrain_operator;
+
+-- Name: COLUMN jobs.priority; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT INSERT(priority) ON TABLE public.jobs TO secondbrain_operator;
 
 -- Name: COLUMN jobs.run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3729,18 +4339,55 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO secondbrain_ope
 
 GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
 
+-- Name: TABLE schedules; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.schedules TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sessions TO secondbrain_operator;
 
+-- Name: COLUMN sessions.ended_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(ended_at) ON TABLE public.sessions TO secondbrain_operator;
+
+-- Name: COLUMN sessions.end_reason; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(end_reason) ON TABLE public.sessions TO secondbrain_operator;
+
 -- Name: TABLE sessions; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sessions TO secondbrain_readonly;
 
+-- Name: TABLE signing_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retires_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retires_at) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: COLUMN signing_keys.retired_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(retired_because) ON TABLE public.signing_keys TO secondbrain_operator;
+
+-- Name: TABLE signing_keys; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.signing_keys TO secondbrain_readonly;
+
+-- Name: TABLE source_removals; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.source_removals TO secondbrain_app;
+GRANT SELECT ON TABLE public.source_removals TO secondbrain_operator;
+
 -- Name: TABLE workers; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workers TO secondbrain_operator;
+
+-- Name: TABLE source_removals; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.source_removals TO secondbrain_readonly;
 
 -- Name: TABLE stuck_jobs; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
@@ -3751,38 +4398,9 @@ GRANT SELECT ON TABLE ops.stuck_jobs TO secondbrain_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_errors TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sync_errors TO secondbrain_operator;
 
--- Name: TABLE sync_runs; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.sync_runs TO secondbrain_app;
-GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
-
 -- Name: TABLE sync_errors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sync_errors TO secondbrain_readonly;
-
--- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
-
--- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
 
 -- Name: TABLE sync_positions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -3885,6 +4503,15 @@ GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
 -- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
+
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.webhook_deliveries TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.webhook_deliveries TO secondbrain_operator;
+
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.webhook_deliveries TO secondbrain_readonly;
 
 -- Name: TABLE workers; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

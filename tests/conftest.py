@@ -7,8 +7,8 @@ tenants (claims, purges) takes a database of its own (`own_database`), a copy of
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID, uuid4
@@ -31,6 +31,9 @@ from backend.tenants.repository import TenantRepository
 FAST = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "300"})
 
 TEMPLATE = "secondbrain"
+
+#: Every process of an installation has the same ones: what one sealed in the database, the others open.
+KEYS = generate_key()
 _numbers = itertools.count()
 
 
@@ -82,11 +85,18 @@ class Account:
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedPostgres]:
     """The session's Postgres server, with the migrated database `secondbrain`."""
+    with running_server(FAST) as postgres:
+        yield postgres
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
+    """A server of one's own in a temporary folder, with the migrated database `secondbrain`."""
     with ExitStack() as stack:
         # Not pytest's tmp_path: started by root, the server runs as another user, who must get there.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="secondbrain-tests-"))
         os.chmod(folder, 0o755)  # noqa: S103
-        postgres = EmbeddedPostgres(Path(folder, "postgres"), settings=FAST)
+        postgres = EmbeddedPostgres(Path(folder, "postgres"), settings=settings)
         postgres.start(bound_to_parent=True)
         stack.callback(postgres.stop, "immediate")
         prepare_bundled(postgres)
@@ -139,7 +149,7 @@ def keyring() -> Keyring:
 def settings_for(url: str, owner_url: str = "", **more: str) -> Settings:
     """Settings that read nothing from the environment but what is given."""
     known = {field.alias for field in Settings.model_fields.values()}
-    given = {"DATABASE_URL": url, "DATABASE_OWNER_URL": owner_url, "SECRET_KEYS": generate_key(), **more}
+    given = {"DATABASE_URL": url, "DATABASE_OWNER_URL": owner_url, "SECRET_KEYS": KEYS, **more}
     assert set(given) <= known
     return Settings.model_validate(given).model_copy(update={"database_url": SecretStr(url)})
 

@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from backend.connectors.repository import ConnectorRepository
+from backend.flows.sync_connector.flow import cancel_sync
 from backend.settings import Settings, generate_key
-from tests.conftest import Account, TestDatabase
+from backend.sync.repository import SyncRunRepository
+from tests.conftest import KEYS, Account, TestDatabase
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +29,7 @@ def run(
     return subprocess.run(
         [sys.executable, "-m", "backend.cli", *arguments],
         cwd=ROOT,
-        env={**keep, "SECRET_KEYS": generate_key(), "COLUMNS": "200", **env},
+        env={**keep, "SECRET_KEYS": KEYS, "COLUMNS": "200", **env},
         capture_output=True,
         text=True,
         timeout=120,
@@ -199,3 +204,84 @@ def test_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
 def test_generated_key_is_accepted() -> None:
     made = run("generate-key").stdout.strip()
     assert Settings.model_validate({"SECRET_KEYS": made}).secret_keys
+
+
+def test_workspace_and_person_are_deactivated_and_activated(database: TestDatabase, account: Account) -> None:
+    def is_active() -> tuple[object, ...] | None:
+        with database.admin() as connection:
+            return connection.execute(
+                "SELECT t.deactivated_at IS NULL, u.deactivated_at IS NULL FROM tenants AS t, users AS u"
+                " WHERE t.id = u.tenant_id AND t.id = %s",
+                (account.tenant_id,),
+            ).fetchone()
+
+    for arguments, active in (
+        (("tenant", "deactivate", account.slug), (False, True)),
+        (("user", "deactivate", account.email.upper()), (False, False)),
+        (("tenant", "activate", account.slug), (True, False)),
+        (("user", "activate", account.email), (True, True)),
+    ):
+        done = run(*arguments, database=database)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        assert is_active() == active
+    for arguments in (("tenant", "deactivate", "nowhere"), ("user", "activate", "nobody@example.org")):
+        done = run(*arguments, database=database)
+        assert done.returncode == 1
+        assert arguments[2] in done.stderr
+
+
+def test_keys_are_listed_and_rotated(own_database: TestDatabase) -> None:
+    secret_keys = generate_key()
+    kids = []
+    for how, words in (((), "signs in 5 minutes"), (("--now",), "is void")):
+        done = run("keys", "rotate", *how, database=own_database, SECRET_KEYS=secret_keys)
+        assert (done.returncode, words in done.stdout) == (0, True), done.stdout + done.stderr
+        kids.append(done.stdout.partition(" ")[0])
+    listed = run("keys", "list", database=own_database, SECRET_KEYS=secret_keys).stdout.splitlines()
+    assert [line.partition(" ")[0] for line in listed] == kids[::-1]
+    assert "newest" in listed[0]
+    assert "(compromised)" in listed[1]
+    assert all(f"sealed with {secret_keys.partition(':')[0]}" in line for line in listed)
+    assert secret_keys.partition(":")[2] not in "".join(listed)
+    # With another master key nothing is signed, and the way out is there.
+    done = run("doctor", database=own_database)
+    assert (done.returncode, "SECRET_KEYS" in done.stderr) == (1, True)
+    assert run("keys", "rotate", "--now", database=own_database).returncode == 0
+
+
+def test_connectors_lists_and_sync_queues_and_waits(database: TestDatabase, account: Account) -> None:
+    with database.db.transaction(account.tenant_id) as session:
+        connectors = ConnectorRepository(session)
+        connector = connectors.connect(
+            account.tenant_id, "github", connected_by=account.user_id, account_id="1", account_label="octocat"
+        )
+        connectors.need_reconnect(account.tenant_id, connector.id, "It was revoked.")
+    listed = run("connectors", account.slug, database=database)
+    heading, row, reason = listed.stdout.splitlines()
+    assert heading.split("  ")[0] == "WORKSPACE"
+    assert [account.slug, "github", "needs_reconnect", "octocat", "never", "-", "0"] == row.split()
+    assert reason == f"{account.slug} github: It was revoked."
+    assert account.slug in run("connectors", database=database).stdout
+    assert run("connectors", "nowhere", database=database).returncode == 1
+    assert run("sync", account.slug, "slack", database=database).returncode == 1
+
+    queued = run("sync", account.slug, "github", "--full", database=database)
+    assert (queued.returncode, "is queued" in queued.stdout) == (0, True), queued.stderr
+    with database.db.transaction(account.tenant_id) as session:
+        runs = SyncRunRepository(session)
+        (made,) = runs.list_latest(account.tenant_id).values()
+        assert (made.trigger, made.is_full) == ("command line", True)
+        cancel_sync(session, made)
+    # Over already, by the time it is waited for, or ended by somebody else: it returns and says how.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run, "sync", account.slug, "github", "--wait", database=database)
+        while True:
+            with database.db.transaction(account.tenant_id) as session:
+                (newest,) = SyncRunRepository(session).list_latest(account.tenant_id).values()
+                if newest.id != made.id:
+                    cancel_sync(session, newest)
+                    break
+            time.sleep(0.1)
+        ended = waiting.result()
+    assert (ended.returncode, "cancelled: 0 stored" in ended.stdout) == (2, True), ended.stdout
+    assert "cancelled" in run("connectors", account.slug, database=database).stdout

@@ -4,28 +4,33 @@ Whoever builds holds a claim, a mark in the row that ends by itself; an advisory
 open as long as the build takes, and a connection busy for everybody who waits for it.
 """
 
-import json
+import sys
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
-from backend.components.repository import ComponentRepository, Head
+from backend.components.repository import ComponentLoads, ComponentRepository, Head
 from backend.db.listen import Listener
 from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.lru import ByteLRU
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 _log = structlog.get_logger(__name__)
 
-_READS = Counter(
+READS = Counter(
     "secondbrain_component_reads_total",
     "Components asked for: found in memory, loaded from the database, built here",
     ["outcome"],
@@ -34,11 +39,12 @@ _READS = Counter(
 #: JSON's plain values; read only, as everybody in the process gets the same one.
 Value = Mapping[str, Any]
 
-_LEASE: Final = timedelta(seconds=30)
+#: After this somebody else builds what a process has claimed; longer than a build takes.
+LEASE: Final = timedelta(seconds=30)
 _PATIENCE_SECONDS: Final = 60.0
 _LONGEST_WAIT_SECONDS: Final = 0.25
-#: An object decoded from JSON takes about this many times the bytes of its text.
-_DECODED: Final = 6
+#: An object decoded from JSON takes about this many times the bytes of its text: 6.5 for a lexicon.
+_DECODED: Final = 7
 
 
 class ComponentNotBuilt(Unavailable):
@@ -46,13 +52,18 @@ class ComponentNotBuilt(Unavailable):
 
 
 class ComponentCache:
-    """One process's way to components; safe to share between threads. `capacity` bounds its memory in bytes."""
+    """One process's way to components; safe to share between threads. `capacity` bounds its memory in bytes,
+    `lease` how long the others wait for it while it builds."""
 
-    def __init__(self, db: Database, listener: Listener, *, capacity: int) -> None:
+    def __init__(self, db: Database, listener: Listener, *, capacity: int, lease: timedelta = LEASE) -> None:
         self._db = db
-        self._contents: ByteLRU[tuple[UUID, str, int], Value] = ByteLRU(capacity, 3600)
+        self._lease = lease
+        # By what they are, not by their version: one that was deleted and built again begins at 1 once more.
+        self._contents: ByteLRU[tuple[UUID, bytes], Value] = ByteLRU(capacity, 3600)
         # A hint empties it; were the hint lost, a version would be noticed when its time is over.
         self._heads: ByteLRU[tuple[UUID, str], Head] = ByteLRU(10_000, Listener.POLL_HEALTHY_SECONDS)
+        #: How often heads were let go of; one that was read before such a moment is not kept after it.
+        self._generation = 0
         self._subscription = listener.subscribe(Channel.TENANT_COMPONENTS)
         self._subscription.__enter__()
 
@@ -79,7 +90,9 @@ class ComponentCache:
                 return value
             claimant = uuid4()
             with self._db.transaction(tenant_id) as session:
-                is_mine = ComponentRepository(session).claim(tenant_id, name, claimant=claimant, lease=_LEASE)
+                is_mine = ComponentRepository(session).claim(
+                    tenant_id, name, claimant=claimant, lease=self._lease
+                )
             if is_mine:
                 return self._build(tenant_id, name, build, value, claimant, lifetime)
             if value is not None:
@@ -92,25 +105,29 @@ class ComponentCache:
 
     def _current(self, tenant_id: UUID, name: str) -> tuple[Head | None, Value | None]:
         if self._subscription.wait(0):
+            self._generation += 1
             self._heads.clear()
+        generation = self._generation
         head = self._heads.get((tenant_id, name))
-        if head is not None and (value := self._contents.get((tenant_id, name, head.version))) is not None:
-            _READS.labels("memory").inc()
+        if head is not None and (value := self._contents.get((tenant_id, head.sha256))) is not None:
+            READS.labels("memory").inc()
             return head, value
-        with self._db.transaction(tenant_id) as session:
-            repository = ComponentRepository(session)
-            head = repository.find_head(tenant_id, name)
+        with self._db.statement(tenant_id) as unit:
+            components = ComponentLoads(unit)
+            head = components.find_head(tenant_id, name)
             if head is None:
                 return None, None
-            value = self._contents.get((tenant_id, name, head.version))
-            loaded = repository.load(tenant_id, name) if value is None else None
+            value = self._contents.get((tenant_id, head.sha256))
+            loaded = components.load(tenant_id, name) if value is None else None
         if loaded is not None:
-            version, content = loaded
-            head = Head(version, head.is_stale)
-            value = self._remember(tenant_id, name, version, content)
-            _READS.labels("database").inc()
-        if not head.is_stale:
+            head, content = loaded
+            value = self._remember(tenant_id, head, content)
+            READS.labels("database").inc()
+        if not head.is_stale and value is not None:
             self._heads.put((tenant_id, name), head, 1)
+            if generation != self._generation:
+                # A hint came after the read, and may have been about this one.
+                self._heads.discard((tenant_id, name))
         return head, value
 
     def _build(
@@ -134,17 +151,23 @@ class ComponentCache:
             _log.exception("component not built, the previous one is used", component=name)
             return previous
         with self._db.transaction(tenant_id) as session:
-            version = ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
-        _READS.labels("built").inc()
-        return self._remember(tenant_id, name, version, content)
+            head = ComponentRepository(session).save(
+                tenant_id, name, content, lifetime=lifetime, claimant=claimant
+            )
+        READS.labels("built").inc()
+        if head is None:
+            # Its claim had ended, and somebody else builds or has built: theirs is as new or newer.
+            _log.warning("component built too slowly, not kept", component=name)
+            return value
+        return self._remember(tenant_id, head, content)
 
-    def _remember(self, tenant_id: UUID, name: str, version: int, content: bytes) -> Value:
-        plain = zlib.decompress(content)
-        value: Value = json.loads(plain)
-        self._contents.put((tenant_id, name, version), value, _DECODED * len(plain))
+    def _remember(self, tenant_id: UUID, head: Head, content: bytes) -> Value:
+        plain = zstd.decompress(content)
+        value: Value = msgspec.json.decode(plain)
+        self._contents.put((tenant_id, head.sha256), value, _DECODED * len(plain))
         return value
 
 
 def encode(value: Value) -> bytes:
     """`value` as it is stored: JSON with sorted keys, so that equal values are equal bytes, compressed."""
-    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
+    return zstd.compress(msgspec.json.encode(value, order="deterministic"))

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from math import ceil
 from typing import Final
 from uuid import UUID
 
@@ -18,8 +19,11 @@ LIFETIME: Final = timedelta(minutes=1)
 #: Changed by more than this share, it is counted anew at once; by less, when it is this old.
 _CHANGED_SHARE: Final = 0.05
 _OLD_SECONDS: Final = 600.0
-#: The newest ones; counting them takes about a third of a second, which a question may have to wait for.
+#: About so many are looked at: of words a share of all, for acronyms the newest. It takes about a third of a second,
+#: which a question may have to wait for.
 _PASSAGES: Final = 5_000
+#: A share of fewer passages than this says too little about a word.
+_RARE_SHARE: Final = 0.005
 _TERMS: Final = 2_000
 _BRACKETS: Final = 5_000
 _ACRONYMS: Final = 1_000
@@ -41,8 +45,8 @@ class Lexicon:
         self._cache = cache
 
     def get(self, tenant_id: UUID) -> Value:
-        """`passages` (how many there are), `newest` (id), `counted` (how many of the newest were looked at),
-        `counted_at` (Unix time), `terms` (lexeme -> in how many of those, the most frequent), `acronyms` (acronym -> words). Raises Unavailable."""
+        """`passages` (how many there are), `newest` (id), `counted_at` (Unix time), `terms` (lexeme -> in about how many
+        passages, the most frequent), `acronyms` (acronym -> words). Raises Unavailable."""
         return self._cache.get_or_build(
             tenant_id, NAME, lambda previous: self._build(tenant_id, previous), lifetime=LIFETIME
         )
@@ -51,18 +55,28 @@ class Lexicon:
         """`question` with what its acronyms stand for, and with the acronyms of what it spells out."""
         return expand(question, self.get(tenant_id)["acronyms"])
 
+    def count_words(self, tenant_id: UUID) -> tuple[int, Mapping[str, int]] | None:
+        """(number of passages, lexeme -> in about how many, of frequent ones); None where counting costs nothing."""
+        lexicon = self.get(tenant_id)
+        passages: int = lexicon["passages"]
+        if passages < _PASSAGES:
+            return None
+        terms: Mapping[str, int] = lexicon["terms"]
+        return passages, {word: count for word, count in terms.items() if count >= _RARE_SHARE * passages}
+
     def _build(self, tenant_id: UUID, previous: Value | None) -> Value:
         with self._db.transaction(tenant_id) as session:
             statistics = PassageStatistics(session)
             passages, newest = statistics.measure(tenant_id)
             if previous is not None and not _has_changed(previous, passages, newest):
                 return previous
-            terms = statistics.count_frequencies(tenant_id, limit=_PASSAGES, count=_TERMS)
+            terms = statistics.count_frequencies(
+                tenant_id, every=max(1, ceil(passages / _PASSAGES)), count=_TERMS
+            )
             brackets = statistics.list_brackets(tenant_id, limit=_PASSAGES, count=_BRACKETS)
         return {
             "passages": passages,
             "newest": newest,
-            "counted": min(passages, _PASSAGES),
             "counted_at": int(time.time()),
             "terms": terms,
             "acronyms": find_acronyms(map(read_bracket, brackets)),

@@ -14,21 +14,26 @@ from sqlalchemy.orm import Session
 from backend.components.models import ComponentContent, TenantComponent
 from backend.db.engine import BINARY_RESULT
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 
 _MINE: Final = """
-    SELECT c.id, c.text, c.search FROM chunks AS c
+    SELECT c.id, c.text FROM chunks AS c
     JOIN documents AS d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
     WHERE c.tenant_id = :tenant_id AND d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
     ORDER BY c.id DESC LIMIT :limit
 """
+# A share of all, not the newest ones: what was synced last is about one thing, and its words are frequent there only.
 # ts_stat would run its query with the rights of the caller too, but takes it as a text, where no tenant can be bound.
 _FREQUENCIES = text(
-    f"""
-    SELECT lexeme, count(*) AS frequency
-    FROM ({_MINE}) AS mine CROSS JOIN unnest(tsvector_to_array(mine.search)) AS lexeme
+    """
+    SELECT lexeme, :every * count(*) AS frequency
+    FROM chunks AS c
+    JOIN documents AS d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+    CROSS JOIN unnest(tsvector_to_array(c.search)) AS lexeme
+    WHERE c.tenant_id = :tenant_id AND d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+      AND abs(uuid_hash(c.id)::bigint) % :every = 0
     GROUP BY lexeme ORDER BY frequency DESC, lexeme LIMIT :count
-    """  # noqa: S608 - put together from constants of this module
+    """
 )
 # Cut at brackets first: matching one expression against whole passages took fifty times as long.
 _BRACKETS = text(
@@ -45,7 +50,20 @@ _BRACKETS = text(
     WHERE inside ~ '^[[:upper:]][[:alnum:]&]{{1,9}}$'
        OR length(inside) BETWEEN 4 AND 90 AND before ~ '\m[[:upper:]][[:alnum:]&]{{1,9}} $'
     GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :count
-    """  # noqa: S608
+    """  # noqa: S608 - put together from constants of this module
+)
+_HEAD: Final = text(
+    """
+    SELECT version, sha256, refresh_at <= now() FROM tenant_components
+    WHERE tenant_id = :tenant_id AND name = :name AND version > 0
+    """
+)
+_LOAD: Final = text(
+    """
+    SELECT t.version, t.sha256, t.refresh_at <= now(), c.content
+    FROM tenant_components AS t JOIN component_contents AS c ON c.tenant_id = t.tenant_id AND c.sha256 = t.sha256
+    WHERE t.tenant_id = :tenant_id AND t.name = :name
+    """
 )
 _PURGE_CONTENTS = text(
     """
@@ -66,48 +84,55 @@ _PURGE_CONTENTS = text(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Which version of a component is current, and whether it should be built anew."""
+    """Which version of a component is current, its content's SHA-256, and whether it should be built anew."""
 
     version: int
+    sha256: bytes
     is_stale: bool
 
 
-class ComponentRepository:
-    """Components of one tenant, within the caller's transaction; contents are bytes to it."""
+class ComponentLoads:
+    """How components are read, within the caller's unit of work."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
 
     def find_head(self, tenant_id: UUID, name: str) -> Head | None:
         """The current version; None when it was never built."""
-        row = self._session.execute(
-            select(TenantComponent.version, TenantComponent.refresh_at <= func.now()).where(
-                TenantComponent.tenant_id == tenant_id,
-                TenantComponent.name == name,
-                TenantComponent.version > 0,
-            )
-        ).one_or_none()
+        row = self._unit.execute(_HEAD, {"tenant_id": tenant_id, "name": name}).one_or_none()
         return None if row is None else Head(*row)
 
-    def load(self, tenant_id: UUID, name: str) -> tuple[int, bytes] | None:
+    def load(self, tenant_id: UUID, name: str) -> tuple[Head, bytes] | None:
         """The current version and its content; None when it was never built."""
-        row = self._session.execute(
-            select(TenantComponent.version, ComponentContent.content)
-            .join(
-                ComponentContent,
-                (ComponentContent.tenant_id == TenantComponent.tenant_id)
-                & (ComponentContent.sha256 == TenantComponent.sha256),
-            )
-            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.name == name),
-            execution_options={BINARY_RESULT: True},
+        row = self._unit.execute(
+            _LOAD, {"tenant_id": tenant_id, "name": name}, execution_options={BINARY_RESULT: True}
         ).one_or_none()
-        return None if row is None else (row[0], bytes(row[1]))
+        return None if row is None else (Head(row[0], bytes(row[1]), row[2]), bytes(row[3]))
 
-    def save(self, tenant_id: UUID, name: str, content: bytes, *, lifetime: timedelta) -> int:
-        """Makes `content` the current one, fresh for `lifetime`, and ends any claim; returns its version.
 
-        The same content again is the same version.
+class ComponentRepository(ComponentLoads):
+    """Components of one tenant, within the caller's transaction; contents are bytes to it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+
+    def save(
+        self,
+        tenant_id: UUID,
+        name: str,
+        content: bytes,
+        *,
+        lifetime: timedelta,
+        claimant: UUID | None = None,
+    ) -> Head | None:
+        """Makes `content` the current one, fresh for `lifetime`, and ends any claim; what it is now.
+
+        The same content again is the same version. With a `claimant`, only while its claim is the last one made:
+        None when it took so long that somebody else has begun since, or has saved, or the component was deleted.
         """
+        if claimant is not None and not self._holds(tenant_id, name, claimant):
+            return None
         sha256 = hashlib.sha256(content).digest()
         self._session.execute(
             insert(ComponentContent)
@@ -128,7 +153,7 @@ class ComponentRepository:
             .returning(TenantComponent.version)
         ).scalar_one()
         hint(self._session, Channel.TENANT_COMPONENTS, tenant_id, name)
-        return version
+        return Head(version, sha256, is_stale=lifetime <= timedelta())
 
     def claim(self, tenant_id: UUID, name: str, *, claimant: UUID, lease: timedelta) -> bool:
         """Whether `claimant` is to build it: it is missing or stale, and nobody else builds it.
@@ -148,6 +173,21 @@ class ComponentRepository:
             .returning(TenantComponent.name)
         ).one_or_none()
         return claimed is not None
+
+    def _holds(self, tenant_id: UUID, name: str, claimant: UUID) -> bool:
+        """Whether the claim is still `claimant`'s, though its time may be over; nobody takes it meanwhile."""
+        return (
+            self._session.scalar(
+                select(TenantComponent.name)
+                .where(
+                    TenantComponent.tenant_id == tenant_id,
+                    TenantComponent.name == name,
+                    TenantComponent.building_by == claimant,
+                )
+                .with_for_update()
+            )
+            is not None
+        )
 
     def release(self, tenant_id: UUID, name: str, *, claimant: UUID) -> None:
         """Gives up a claim whose build failed."""
@@ -212,9 +252,10 @@ class PassageStatistics:
         ).one()
         return int(count), str(newest)
 
-    def count_frequencies(self, tenant_id: UUID, *, limit: int, count: int) -> Mapping[str, int]:
-        """In how many of the newest `limit` passages each of the `count` most frequent lexemes stands."""
-        rows = self._session.execute(_FREQUENCIES, {"tenant_id": tenant_id, "limit": limit, "count": count})
+    def count_frequencies(self, tenant_id: UUID, *, every: int, count: int) -> Mapping[str, int]:
+        """In how many passages each of the `count` most frequent lexemes stands; of one in `every` passages, times
+        `every`."""
+        rows = self._session.execute(_FREQUENCIES, {"tenant_id": tenant_id, "every": every, "count": count})
         return {lexeme: int(frequency) for lexeme, frequency in rows}
 
     def list_brackets(self, tenant_id: UUID, *, limit: int, count: int) -> list[tuple[str, str, int]]:

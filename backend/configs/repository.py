@@ -9,7 +9,7 @@ from sqlalchemy import func, null, select, text, union_all
 from sqlalchemy.orm import Session
 
 from backend.configs.models import ConfigVersion, InstallationConfigVersion
-from backend.configs.schemas import Config, schema_of, stored
+from backend.configs.schemas import Config, restorable, schema_of, stored
 from backend.db.notify import Channel
 from backend.db.transaction import hint
 from backend.errors import NotFound, Outdated
@@ -84,7 +84,11 @@ class ConfigRepository:
         expected: int | None,
         by: UUID | None = None,
     ) -> int:
-        """Appends the settings of `version` again. Raises ConfigVersionNotFound, ConfigChanged."""
+        """Appends the settings of `version` again.
+
+        Raises ConfigVersionNotFound, ConfigChanged, and `pydantic.ValidationError` for a value that is not allowed
+        any more.
+        """
         found = self._find(tenant_id, name, version)
         if found is None:
             raise ConfigVersionNotFound
@@ -197,4 +201,4 @@ def _place(tenant_id: UUID | None, name: str) -> tuple[type[Any], tuple[Any, ...
 
 def _whole(name: str, settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """`settings` of an old version as a whole of today: checked again, with what was added since."""
-    return None if settings is None else stored(name, settings).model_dump(mode="json")
+    return None if settings is None else restorable(name, settings).model_dump(mode="json")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from backend.errors import NotFound
 
@@ -65,6 +65,27 @@ def validated(name: str, settings: Mapping[str, Any]) -> Config:
     return schema_of(name).model_validate(settings)
 
 
-def stored(name: str, settings: Mapping[str, Any]) -> Config:
-    """`settings` as they were stored, perhaps by a newer version of the product: what is unknown is left out."""
+def restorable(name: str, settings: Mapping[str, Any]) -> Config:
+    """`settings` of an old version as a whole of today: what is unknown now is left out, what was added since has
+    its default.
+
+    Raises ConfigUnknown, and `pydantic.ValidationError` for a value that is not allowed any more.
+    """
     return schema_of(name).model_validate(dict(settings), extra="ignore")
+
+
+def stored(name: str, settings: Mapping[str, Any]) -> Config:
+    """`settings` as they were stored, perhaps by another version of the product, whose names and limits were others.
+
+    Never fails on what it finds: what is unknown is left out, and a value that is not allowed gives way to its
+    default, as documents must be read with something.
+    """
+    try:
+        return restorable(name, settings)
+    except ValidationError as error:
+        wrong = {e["loc"][0] for e in error.errors() if e["loc"]}
+        allowed = {key: value for key, value in settings.items() if wrong and key not in wrong}
+    try:
+        return restorable(name, allowed)
+    except ValidationError:
+        return schema_of(name)()

@@ -1,12 +1,12 @@
 """Connect, read, configure, disconnect; credentials sealed for exactly one tenant and connector, and renewed by one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,23 @@ class CredentialsNotFound(NotFound):
     """There are no credentials for this source; connect it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A connector as operators see it."""
+
+    tenant: str
+    type: str
+    status: str
+    status_reason: str | None
+    account: str | None
+    last_sync: str | None
+    last_sync_at: datetime | None
+    last_error: str | None
+    next_sync_at: datetime | None
+    is_paused: bool | None
+    failing: int
+
+
 class ConnectorRepository:
     """Connectors of one tenant, within the caller's transaction."""
 
@@ -35,7 +52,13 @@ class ConnectorRepository:
         self._session = session
 
     def connect(
-        self, tenant_id: UUID, connector_type: str, *, connected_by: UUID, account_id: str, account_label: str
+        self,
+        tenant_id: UUID,
+        connector_type: str,
+        *,
+        connected_by: UUID,
+        account_id: str | None,
+        account_label: str | None,
     ) -> Connector:
         """The tenant's one connector of this type, made or connected again; settings are kept."""
         values = {
@@ -74,6 +97,42 @@ class ConnectorRepository:
         if connector is None:
             raise NotConnected
         return connector
+
+    def lock(self, tenant_id: UUID, connector_id: UUID) -> Connector | None:
+        """The connector, which nobody else changes or locks until the transaction ends."""
+        return self._session.scalar(
+            select(Connector)
+            .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    def list_by_account(self, connector_type: str, account_ids: Collection[str]) -> list[tuple[UUID, UUID]]:
+        """(tenant id, id) of every tenant's connector of one of these accounts (operator transaction)."""
+        rows = self._session.execute(
+            select(Connector.tenant_id, Connector.id)
+            .where(
+                Connector.type == connector_type,
+                Connector.account_id == func.any(list(account_ids)),
+                Connector.status == "connected",
+            )
+            .order_by(Connector.tenant_id)
+        )
+        return [(tenant_id, connector_id) for tenant_id, connector_id in rows]
+
+    def list_everywhere(self, slug: str | None = None) -> list[Overview]:
+        """What operators see of all connectors, or of the workspace `slug`'s (operator transaction)."""
+        rows = self._session.execute(
+            text(
+                """
+                SELECT tenant, type, status, status_reason, account, last_sync, last_sync_at, last_error, next_sync_at,
+                       is_paused, failing
+                FROM ops.connectors WHERE CAST(:slug AS text) IS NULL OR tenant = :slug
+                """
+            ),
+            {"slug": slug},
+        )
+        return [Overview(*row) for row in rows]
 
     def list_all(self, tenant_id: UUID) -> Sequence[Connector]:
         """All of the tenant's connectors, by type."""
@@ -158,6 +217,14 @@ class CredentialRepository:
             raise CredentialsNotFound
         secret = self._keyring.open(_PURPOSE, row[0], bound_to=_owner(tenant_id, connector_id))
         return Opened(secret, row[1], row[2])
+
+    def forget(self, tenant_id: UUID, connector_id: UUID) -> None:
+        """Forgets what was stored; a renewal under way comes too late."""
+        self._session.execute(
+            delete(Credential).where(
+                Credential.tenant_id == tenant_id, Credential.connector_id == connector_id
+            )
+        )
 
     def claim_renewal(
         self, tenant_id: UUID, connector_id: UUID, *, version: int, renewer: UUID, term: timedelta

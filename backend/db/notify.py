@@ -6,6 +6,7 @@ milliseconds after the commit, many at a time. A hint lost in between is repaire
 """
 
 import threading
+import time
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
@@ -25,6 +26,7 @@ class Channel(StrEnum):
     SYNC_RUNS = "sync_runs"  #  tenant_id:run_id         a run's row changed
     CONFIG_VERSIONS = "config_versions"  # tenant_id:name:version, or installation:name:version
     SESSIONS = "sessions"  #    tenant_id:session_id     a session ended
+    SIGNING_KEYS = "signing_keys"  # kid            a key was made, and perhaps others retired
     TENANT_COMPONENTS = "tenant_components"  # tenant_id:name  a component was built or deleted
 
 
@@ -68,6 +70,7 @@ class Notifier:
         connection: psycopg.Connection[Any] | None = None
         stop = threading.Event()
         backoff = 0.1
+        sent_at = 0.0
         try:
             while True:
                 with self._wake:
@@ -76,8 +79,11 @@ class Notifier:
                     closing = self._closing
                     if closing and not self._pending:
                         return
-                if not closing:
-                    stop.wait(self.COALESCE_SECONDS)
+                # After a pause the first hint goes at once; of a burst, what comes within the interval goes together.
+                pause = sent_at + self.COALESCE_SECONDS - time.monotonic()
+                if pause > 0 and not closing:
+                    stop.wait(pause)
+                sent_at = time.monotonic()
                 with self._wake:
                     batch, self._pending = self._pending, set()
                 try:

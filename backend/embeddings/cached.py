@@ -31,7 +31,7 @@ from backend.lru import ByteLRU
 
 _log = structlog.get_logger(__name__)
 
-_LOOKUPS = Counter(
+LOOKUPS = Counter(
     "secondbrain_embedding_cache_lookups_total",
     "Texts looked up: found in memory, found in the database, computed by another process, computed here",
     ["outcome"],
@@ -46,6 +46,8 @@ LEASE: Final = timedelta(seconds=10)
 _PATIENCE_SECONDS: Final = 20.0
 _FIRST_WAIT_SECONDS: Final = 0.01
 _LONGEST_WAIT_SECONDS: Final = 0.25
+#: Bytes of memory an entry takes besides its numbers: key, array object, place in the dictionary; as measured.
+_ENTRY_BYTES: Final = 550
 #: One key in 32 (by its first byte) pays for the look at whether its tenant holds too much.
 _LOOKS_AT_SIZE: Final = 8
 
@@ -54,7 +56,8 @@ _LOOKS_AT_SIZE: Final = 8
 class EmbeddingCache:
     """What all cached embedders of a process share: `db`, the `provider`, and the vectors in `memory`.
 
-    A vector lives for `lifetime`, and a tenant holds about `tenant_bytes` of them at most.
+    A vector lives for `lifetime`, and a tenant holds about `tenant_bytes` of them at most. For `lease` the others wait
+    for what this process has claimed.
     """
 
     db: Database
@@ -62,6 +65,7 @@ class EmbeddingCache:
     memory: ByteLRU[tuple[UUID, str, bytes], NDArray[np.float32]]
     lifetime: timedelta
     tenant_bytes: int
+    lease: timedelta = LEASE
 
     def for_tenant(self, tenant_id: UUID) -> "CachedEmbedder":
         """The provider, with one tenant's vectors remembered."""
@@ -101,11 +105,11 @@ class CachedEmbedder:
         keys = [sha256(text.encode()).digest() for text in normal]
         by_key = dict(zip(keys, normal, strict=True))
         found = self._remembered(by_key)
-        _LOOKUPS.labels("memory").inc(len(found))
+        LOOKUPS.labels("memory").inc(len(found))
         missing = {key: text for key, text in by_key.items() if key not in found}
         if missing:
             stored = self._load(list(missing))
-            _LOOKUPS.labels("database").inc(len(stored))
+            LOOKUPS.labels("database").inc(len(stored))
             found |= stored
             unknown = [key for key in missing if key not in stored]
             for first in range(0, len(unknown), BATCH):
@@ -119,9 +123,10 @@ class CachedEmbedder:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         wait = _FIRST_WAIT_SECONDS
         while rest := [key for key in wanted if key not in found]:
-            with self._cache.db.transaction(self._tenant_id) as session:
+            # Lost in a crash, a claim or a vector costs another question to the provider.
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
                 mine = EmbeddingCacheRepository(session).claim(
-                    self._tenant_id, self._space, rest, claimant=claimant, lease=LEASE
+                    self._tenant_id, self._space, rest, claimant=claimant, lease=self._cache.lease
                 )
             if not mine and time.monotonic() >= deadline:
                 mine = frozenset(rest)
@@ -129,7 +134,7 @@ class CachedEmbedder:
                 found |= self._compute({key: wanted[key] for key in rest if key in mine}, claimant)
                 continue
             others = self._load(rest)
-            _LOOKUPS.labels("joined").inc(len(others))
+            LOOKUPS.labels("joined").inc(len(others))
             found |= others
             if len(others) < len(rest):
                 time.sleep(wait)
@@ -146,15 +151,20 @@ class CachedEmbedder:
         except BaseException:
             self._release(keys, claimant)
             raise
-        _LOOKUPS.labels("computed").inc(len(keys))
-        vectors = dict(zip(keys, rows, strict=True))
+        LOOKUPS.labels("computed").inc(len(keys))
+        # As they are kept: a text has the same vector here and wherever else it is read.
+        vectors = dict(zip(keys, rows.astype(np.float16).astype(np.float32), strict=True))
         self._remember(vectors)
         try:
-            with self._cache.db.transaction(self._tenant_id) as session:
-                repository = EmbeddingCacheRepository(session)
-                repository.put_many(self._tenant_id, self._space, vectors, lifetime=self._cache.lifetime)
-                if any(key[0] < _LOOKS_AT_SIZE for key in keys):
-                    repository.evict(self._tenant_id, capacity=self._cache.tenant_bytes)
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
+                EmbeddingCacheRepository(session).put_many(
+                    self._tenant_id, self._space, vectors, lifetime=self._cache.lifetime
+                )
+            if any(key[0] < _LOOKS_AT_SIZE for key in keys):
+                with self._cache.db.statement(self._tenant_id, durable=False) as session:
+                    EmbeddingCacheRepository(session).evict(
+                        self._tenant_id, capacity=self._cache.tenant_bytes
+                    )
         except Unavailable as error:
             # They are paid for: better to use them once than not at all.
             _log.warning("embeddings not stored", error=error.error_code, count=len(keys))
@@ -162,7 +172,7 @@ class CachedEmbedder:
 
     def _release(self, keys: Sequence[bytes], claimant: UUID) -> None:
         try:
-            with self._cache.db.transaction(self._tenant_id) as session:
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
                 EmbeddingCacheRepository(session).release(
                     self._tenant_id, self._space, keys, claimant=claimant
                 )
@@ -171,7 +181,7 @@ class CachedEmbedder:
             _log.warning("claims not released", error=error.error_code, count=len(keys))
 
     def _load(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        with self._cache.db.transaction(self._tenant_id) as session:
+        with self._cache.db.statement(self._tenant_id) as session:
             vectors = EmbeddingCacheRepository(session).get_many(
                 self._tenant_id, self._space, keys, dimensions=self.dimensions
             )
@@ -187,7 +197,7 @@ class CachedEmbedder:
             # A copy of its own: a row of a batch would keep the whole batch in memory.
             own = vector.copy()
             own.flags.writeable = False
-            self._cache.memory.put((self._tenant_id, self._space, key), own, own.nbytes + 200)
+            self._cache.memory.put((self._tenant_id, self._space, key), own, own.nbytes + _ENTRY_BYTES)
 
 
 def normalise(text: str) -> str:

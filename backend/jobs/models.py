@@ -1,12 +1,12 @@
-"""jobs, workers."""
+"""jobs, workers, schedules."""
 
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Interval, SmallInteger, text
+from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Index, Interval, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import Base, CreatedAt, Json, Key, Moment, Words
+from backend.db.base import Base, CreatedAt, Json, Key, Moment, TenantKey, Words
 
 
 class Job(Base):
@@ -90,3 +90,45 @@ class Worker(Base):
     )
     heartbeat_at: Mapped[CreatedAt] = mapped_column(comment="When it last said that it lives")
     stopped_at: Mapped[Moment | None] = mapped_column(comment="When it said goodbye; never, if it was killed")
+
+
+class Schedule(Base):
+    __tablename__ = "schedules"
+    __table_args__ = (
+        Index("uq_schedules_name", "tenant_id", "name", unique=True),
+        Index("ix_schedules_due", "next_run_at", postgresql_where="paused_at IS NULL"),
+        # Looked into for every job that a turn adds, by the policy that allows it.
+        Index("ix_schedules_last_job", "tenant_id", "last_job_id"),
+        CheckConstraint("every >= interval '1 second'", name="every_is_a_second_at_least"),
+        CheckConstraint("jitter BETWEEN 0 AND 1", name="jitter_is_a_share"),
+        CheckConstraint(
+            "skipped_because IN ('unfinished', 'deactivated')", name="reason_for_skipping_is_known"
+        ),
+        {
+            "comment": "What becomes a job again and again; whichever worker finds a turn due enqueues it, once",
+            # Room on the page for what every turn changes.
+            "postgresql_with": {"fillfactor": 85},
+        },
+    )
+
+    tenant_id: Mapped[TenantKey]
+    id: Mapped[Key]
+    name: Mapped[Words] = mapped_column(comment="What it is called in its tenant, such as sync:github")
+    kind: Mapped[Words] = mapped_column(comment="Of the jobs it enqueues")
+    args: Mapped[Json] = mapped_column(server_default=text("'{}'"), comment="Of the jobs it enqueues")
+    priority: Mapped[int] = mapped_column(
+        SmallInteger, server_default="0", comment="Of the jobs it enqueues; higher goes first within a tenant"
+    )
+    every: Mapped[timedelta] = mapped_column(Interval, comment="From one turn to the next, at least")
+    jitter: Mapped[float] = mapped_column(
+        Double, server_default="0.1", comment="Up to this share of `every` is added to each turn, by chance"
+    )
+    next_run_at: Mapped[Moment] = mapped_column(comment="When its next turn is due, by the database's clock")
+    paused_at: Mapped[Moment | None] = mapped_column(comment="Since when it has no turns")
+    last_run_at: Mapped[Moment | None] = mapped_column(comment="When a turn last enqueued a job")
+    last_job_id: Mapped[UUID | None] = mapped_column(comment="That job; it may be purged by now")
+    skipped_because: Mapped[Words | None] = mapped_column(
+        comment="Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated"
+    )
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When somebody last changed it")

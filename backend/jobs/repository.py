@@ -1,5 +1,6 @@
-"""Enqueue, claim, hold, complete, fail, cancel, heartbeat, release_stalled, purge."""
+"""Enqueue, claim, hold, complete, fail, cancel, release_stalled, purge."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,10 +10,10 @@ from sqlalchemy import Interval, and_, case, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 from backend.jobs import statements
-from backend.jobs.claim import Claim, LeaseLost, Released, WorkerForgotten
-from backend.jobs.models import Job, Worker
+from backend.jobs.claim import Claim, LeaseLost, Released
+from backend.jobs.models import Job
 
 #: Running jobs one tenant may have at a time across the fleet, also when nobody else waits: what a tenant's
 #: jobs talk to has limits of its own.
@@ -21,8 +22,43 @@ TENANT_CAP: Final = 4
 #: Seconds before the next try after 1, 2, 3 … failures without progress; the last one repeats.
 BACKOFF: Final = (5, 15, 60, 300, 900, 3600)
 
+_ENQUEUE: Final = text(statements.ENQUEUE)
+_CLAIM: Final = text(statements.CLAIM)
 
-class JobRepository:
+# Made once: taking a statement apart for its names costs as much as a round trip.
+_HOLD = text(statements.HOLD)
+_PROGRESS = text(statements.PROGRESS)
+_COMPLETE = text(statements.COMPLETE)
+_COMPLETE_MANY = text(statements.COMPLETE_MANY)
+
+
+class JobClaims:
+    """How a worker takes jobs, within an operator's unit of work; one statement."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def claim(
+        self, worker_id: UUID, kinds: Sequence[str], *, count: int = 1, tenant_cap: int = TENANT_CAP
+    ) -> list[Claim]:
+        """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
+
+        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is
+        spread over the tenants that wait, so it may be smaller than what is due. Claimers that run at the same moment
+        do not see each other's jobs yet: together they may exceed the cap, each by what it would have been allowed
+        alone.
+
+        The commit is not waited for until it is on disk: a crash of the server may forget the claim, and the job waits
+        as before. The same worker may then get it once more under the same lease: that is one claim, not two.
+        """
+        rows = self._unit.execute(
+            _CLAIM,
+            {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
+        ).all()
+        return [Claim(*row[:-1]) for row in rows]
+
+
+class JobRepository(JobClaims):
     """The queue, within the caller's transaction.
 
     A tenant's transaction enqueues, holds and ends jobs; an operator's claims and releases. An operator's may
@@ -30,6 +66,7 @@ class JobRepository:
     """
 
     def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._session = session
 
     def enqueue(
@@ -43,33 +80,19 @@ class JobRepository:
         max_attempts: int = 10,
     ) -> UUID:
         """Adds a job, which exists from the caller's commit on; returns its id."""
-        job = Job(
-            tenant_id=tenant_id,
-            kind=kind,
-            args=dict(args),
-            priority=priority,
-            run_at=func.now() + delay,
-            max_attempts=max_attempts,
-        )
-        self._session.add(job)
-        self._session.flush()
+        job_id: UUID = self._session.execute(
+            _ENQUEUE,
+            {
+                "tenant_id": tenant_id,
+                "kind": kind,
+                "args": json.dumps(dict(args)),
+                "priority": priority,
+                "delay": delay,
+                "max_attempts": max_attempts,
+            },
+        ).scalar_one()
         hint(self._session, Channel.JOBS, tenant_id, kind)
-        return job.id
-
-    def claim(
-        self, worker_id: UUID, kinds: Sequence[str], *, count: int = 1, tenant_cap: int = TENANT_CAP
-    ) -> list[Claim]:
-        """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
-
-        Empty as well for a worker that is unknown or has said goodbye. A batch is spread over the tenants that
-        wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
-        jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
-        """
-        rows = self._session.execute(
-            text(statements.CLAIM),
-            {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
-        ).all()
-        return [Claim(*row) for row in rows]
+        return job_id
 
     def hold(self, claim: Claim, *, progressed: bool = False) -> bool:
         """Makes sure that this transaction's writes are still ours to make; False when asked to stop.
@@ -77,24 +100,29 @@ class JobRepository:
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        if progressed:
-            row = self._session.execute(
-                update(Job)
-                .where(*self._is_ours(claim))
-                .values(progressed_at=func.now(), attempt=0)
-                .returning(Job.cancel_requested_at)
-            ).one_or_none()
-        else:
-            row = self._session.execute(
-                select(Job.cancel_requested_at).where(*self._is_ours(claim)).with_for_update(key_share=True)
-            ).one_or_none()
-        if row is None:
+        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, claim.fence)
+        if goes_on is None:
             raise LeaseLost
-        return row[0] is None
+        return goes_on
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        self._let_go(claim, state="succeeded", finished_at=func.now(), last_error=None)
+        if self._session.scalar(_COMPLETE, claim.fence) is None:
+            raise LeaseLost
+
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        """Ends several jobs of one tenant well, all or none: raises LeaseLost when any of them is not ours any more."""
+        ended = self._session.execute(
+            _COMPLETE_MANY,
+            {
+                "tenant_id": claims[0].tenant_id,
+                "worker_id": claims[0].worker_id,
+                "ids": [claim.id for claim in claims],
+                "leases": [claim.lease for claim in claims],
+            },
+        )
+        if len(ended.all()) != len({claim.id for claim in claims}):
+            raise LeaseLost
 
     def end_cancelled(self, claim: Claim) -> None:
         """Ends a job that was asked to stop. Raises LeaseLost."""
@@ -125,14 +153,14 @@ class JobRepository:
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime) -> None:
-        """Puts the job back to be taken at `until`, without counting a try. Raises LeaseLost."""
-        self._let_go(
-            claim,
-            state="queued",
-            run_at=self._soon_if_cancelled(literal(until)),
-            attempt=func.greatest(Job.attempt - 1, 0),
-        )
+    def postpone(self, claim: Claim, until: datetime | timedelta) -> datetime:
+        """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
+
+        Raises LeaseLost.
+        """
+        at = func.now() + until if isinstance(until, timedelta) else literal(until)
+        values = {"run_at": self._soon_if_cancelled(at), "attempt": func.greatest(Job.attempt - 1, 0)}
+        return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
         """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over.
@@ -143,6 +171,10 @@ class JobRepository:
             text(statements.CANCEL), {"tenant_id": tenant_id, "job_id": job_id}
         )
         return state
+
+    def stop_all(self, tenant_id: UUID) -> int:
+        """Asks the tenant's running jobs to stop; returns how many. While it is deactivated none is claimed."""
+        return len(self._session.execute(text(statements.STOP_ALL), {"tenant_id": tenant_id}).all())
 
     def release_stalled(
         self, *, worker_id: UUID | None = None, in_hand: Collection[Claim] = ()
@@ -231,41 +263,3 @@ class JobRepository:
         for job in released:
             hint(self._session, Channel.JOBS, job.tenant_id, job.kind)
         return released
-
-
-class WorkerRepository:
-    """Worker processes, within an operator transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def register(self, *, name: str, version: str, lease_term: timedelta = timedelta(seconds=30)) -> UUID:
-        """A new worker process, alive now, and dead once silent for longer than `lease_term`."""
-        worker = Worker(name=name, version=version, lease_term=lease_term)
-        self._session.add(worker)
-        self._session.flush()
-        return worker.id
-
-    def heartbeat(self, worker_id: UUID) -> None:
-        """Says that the process lives. Raises WorkerForgotten when its row is gone or it had said goodbye."""
-        alive = self._session.scalar(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(heartbeat_at=func.now())
-            .returning(Worker.id)
-        )
-        if alive is None:
-            raise WorkerForgotten
-
-    def stop(self, worker_id: UUID) -> None:
-        """Says goodbye; jobs still held go back to the queue at the next `release_stalled`."""
-        self._session.execute(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(stopped_at=func.now())
-        )
-
-    def purge_gone(self, *, older_than: timedelta) -> int:
-        """Deletes workers not heard of for `older_than` that hold no job; returns how many."""
-        rows = self._session.execute(text(statements.PURGE_GONE_WORKERS), {"older_than": older_than})
-        return len(rows.all())

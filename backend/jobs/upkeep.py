@@ -1,4 +1,4 @@
-"""What any worker process does for all of them: look after jobs left behind, and recurring chores."""
+"""What any worker process does for all of them: schedules, jobs left behind, and recurring chores."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -7,13 +7,21 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from backend.db.transaction import Database, Session
 from backend.errors import Unavailable
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
+from backend.jobs.schedules.repository import ScheduleRepository
 
 _log = structlog.get_logger(__name__)
+
+TURNS = Counter(
+    "secondbrain_schedule_turns_total", "Turns of schedules this process took", ["kind", "outcome"]
+)
+
+_TURNS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,23 @@ class Upkeep:
             released = JobRepository(session).release_stalled(worker_id=worker_id, in_hand=in_hand)
         for job in released:
             _log.warning("job put back: its worker fell silent", job=str(job.id), kind=job.kind)
+
+    def enqueue_due(self) -> None:
+        """Takes the turns of schedules that are due, a transaction for each hundred. Raises Unavailable."""
+        while True:
+            with self._db.operator_transaction() as session:
+                turns = ScheduleRepository(session).enqueue_due(limit=_TURNS_AT_ONCE)
+            for turn in turns:
+                TURNS.labels(turn.kind, turn.skipped_because or "enqueued").inc()
+                _log.info(
+                    "turn of a schedule",
+                    schedule=turn.name,
+                    tenant=str(turn.tenant_id),
+                    job=turn.job_id and str(turn.job_id),
+                    skipped_because=turn.skipped_because,
+                )
+            if len(turns) < _TURNS_AT_ONCE:
+                return
 
     def do_chores(self) -> None:
         """Does the chores that are due; one that fails does not keep the others from being done."""

@@ -21,7 +21,7 @@ from backend.db.transaction import Database, Session
 from backend.errors import StateError, Unavailable
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.heartbeat import Heartbeat
-from backend.jobs.repository import JobRepository
+from backend.jobs.repository import JobClaims, JobRepository
 from backend.jobs.upkeep import Chore, Upkeep
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ JOBS_RUN = Counter("secondbrain_jobs_total", "Jobs this process has run", ["kind
 JOB_SECONDS = Histogram("secondbrain_job_seconds", "How long jobs took in this process", ["kind"])
 
 _RETRY_SECONDS = 1.0
+_SCHEDULES_EVERY_SECONDS = 1.0
 
 
 class Handler(Protocol):
@@ -132,16 +133,20 @@ class Worker:
             self._idle.wait(self._heartbeat.every)
 
     def _look_after(self) -> None:
+        due = 0.0
         while not self._stopping.is_set():
             try:
-                in_hand = [claim for claim in self._in_hand if claim is not None]
-                self._upkeep.release_stalled(self._heartbeat.worker_id, in_hand)
-                self._upkeep.do_chores()
+                self._upkeep.enqueue_due()
+                if time.monotonic() >= due:
+                    in_hand = [claim for claim in self._in_hand if claim is not None]
+                    self._upkeep.release_stalled(self._heartbeat.worker_id, in_hand)
+                    self._upkeep.do_chores()
+                    due = time.monotonic() + self._heartbeat.every
             except Unavailable:
                 _log.warning("no upkeep: the database does not answer")
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("upkeep failed")
-            self._stopping.wait(self._heartbeat.every)
+            self._stopping.wait(min(_SCHEDULES_EVERY_SECONDS, self._heartbeat.every))
 
     def _wake(self) -> None:
         for hints in self._hints:
@@ -151,7 +156,12 @@ class Worker:
         with hints:
             while not self._stopping.is_set():
                 try:
-                    claim = self._in_hand[place] = self._claim()
+                    claim = self._claim()
+                    if claim is not None and self._is_in_hand(claim):
+                        # The server forgot our claim in a crash and has given us the job again: the same claim.
+                        _log.warning("job claimed twice over a crash of the server", job=str(claim.id))
+                        continue
+                    self._in_hand[place] = claim
                     if claim is None:
                         hints.wait(self._idle_poll)
                     else:
@@ -167,11 +177,14 @@ class Worker:
         if worker_id is None:
             return None
         try:
-            with self._db.operator_transaction() as session:
-                claims = JobRepository(session).claim(worker_id, tuple(self._handlers))
+            with self._db.operator_statement() as unit:
+                claims = JobClaims(unit).claim(worker_id, tuple(self._handlers))
         except Unavailable:
             return None
         return claims[0] if claims else None
+
+    def _is_in_hand(self, claim: Claim) -> bool:
+        return any(held and (held.id, held.lease) == (claim.id, claim.lease) for held in self._in_hand)
 
     def _run(self, claim: Claim) -> None:
         log = _log.bind(job=str(claim.id), kind=claim.kind, lease=claim.lease, attempt=claim.attempt)

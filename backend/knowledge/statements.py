@@ -7,22 +7,25 @@ from typing import Final
 #: update that changes nothing is how ON CONFLICT locks a row and returns its id. Whoever writes or drops a
 #: relation, a mention or evidence holds the entities concerned, so those tables need no order of their own.
 HOLD_ENTITIES: Final = """
-    INSERT INTO graph_entities (tenant_id, kind, provider, external_key, name, name_key)
+    INSERT INTO graph_entities (tenant_id, id, kind, provider, external_key, name, name_key)
     SELECT DISTINCT ON (kind, provider, external_key)
-           CAST(:tenant_id AS uuid), kind, provider, external_key, name, name_key
+           CAST(:tenant_id AS uuid), id, kind, provider, external_key, name, name_key
     FROM (
-        SELECT kind, provider, external_key, name, name_key, 0 AS age
+        SELECT uuidv7() AS id, kind, provider, external_key, name, name_key, 0 AS age
         FROM jsonb_to_recordset(CAST(:entities AS jsonb))
             AS new (kind text, provider text, external_key text, name text, name_key text)
         UNION ALL
-        SELECT e.kind, e.provider, e.external_key, e.name, e.name_key, 1
+        SELECT e.id, e.kind, e.provider, e.external_key, e.name, e.name_key, 1
         FROM graph_mentions AS m
         JOIN graph_entities AS e ON e.tenant_id = m.tenant_id AND e.id = m.entity_id
         WHERE m.tenant_id = :tenant_id AND m.document_id = ANY (CAST(:replaced AS uuid[]))
     ) AS touched
     ORDER BY kind, provider, external_key, age
     ON CONFLICT (tenant_id, kind, provider, external_key)
-    DO UPDATE SET name = excluded.name, name_key = excluded.name_key
+    -- Only locked, not named: it keeps the name it has by now, which may be newer than what was read above.
+    DO UPDATE SET
+        name = CASE WHEN excluded.id = graph_entities.id THEN graph_entities.name ELSE excluded.name END,
+        name_key = CASE WHEN excluded.id = graph_entities.id THEN graph_entities.name_key ELSE excluded.name_key END
     RETURNING id, kind, provider, external_key
 """
 

@@ -1,7 +1,7 @@
 """Takes tokens out of buckets; claims, answers and releases idempotency keys."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
@@ -65,6 +65,15 @@ class Taken:
     """Tokens still in the bucket."""
     retry_after: float
     """Seconds until the next token; 0 while there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to carry a request out. A key that was released begins at number 1 again, so the time it was given
+    belongs to it: whoever held it before can be told apart."""
+
+    number: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +153,7 @@ class IdempotencyRepository:
 
     def claim(
         self, key_sha256: bytes, fingerprint_sha256: bytes, request: str, *, lease: timedelta, keep: timedelta
-    ) -> int | Stored:
+    ) -> Lease | Stored:
         """The lease under which the caller carries the request out, or the answer that it got before.
 
         One statement decides, so of several at once exactly one gets a lease. It also takes over what was left
@@ -183,16 +192,18 @@ class IdempotencyRepository:
             & (IdempotencyKey.leased_until <= func.now())
             & (IdempotencyKey.fingerprint_sha256 == fingerprint_sha256)
         )
-        claimed = self._session.scalar(
+        claimed = self._session.execute(
             own.on_conflict_do_update(
                 index_elements=["tenant_id", "user_id", "key_sha256"],
                 set_={**taken_over, "lease": IdempotencyKey.lease + 1},
                 where=is_stalled | (IdempotencyKey.expires_at <= func.now()),
-            ).returning(IdempotencyKey.lease)
-        )
-        return claimed if claimed is not None else self._read(key_sha256, fingerprint_sha256)
+            ).returning(IdempotencyKey.lease, IdempotencyKey.created_at)
+        ).one_or_none()
+        return Lease(*claimed) if claimed is not None else self._read(key_sha256, fingerprint_sha256)
 
-    def answer(self, key_sha256: bytes, lease: int, *, status_code: int, sealed_answer: bytes | None) -> bool:
+    def answer(
+        self, key_sha256: bytes, lease: Lease, *, status_code: int, sealed_answer: bytes | None
+    ) -> bool:
         """Stores the answer; False when somebody else has taken over since, so that it must not be."""
         return self._touched(
             update(IdempotencyKey)
@@ -201,7 +212,7 @@ class IdempotencyRepository:
             .returning(IdempotencyKey.lease)
         )
 
-    def release(self, key_sha256: bytes, lease: int) -> bool:
+    def release(self, key_sha256: bytes, lease: Lease) -> bool:
         """Forgets the key, so that a repeat is carried out; False when somebody else has taken over since."""
         return self._touched(
             delete(IdempotencyKey).where(*self._held(key_sha256, lease)).returning(IdempotencyKey.lease)
@@ -227,8 +238,13 @@ class IdempotencyRepository:
             IdempotencyKey.key_sha256 == key_sha256,
         )
 
-    def _held(self, key_sha256: bytes, lease: int) -> tuple[ColumnElement[bool], ...]:
-        return (*self._is(key_sha256), IdempotencyKey.lease == lease, IdempotencyKey.status_code.is_(None))
+    def _held(self, key_sha256: bytes, lease: Lease) -> tuple[ColumnElement[bool], ...]:
+        return (
+            *self._is(key_sha256),
+            IdempotencyKey.lease == lease.number,
+            IdempotencyKey.created_at == lease.since,
+            IdempotencyKey.status_code.is_(None),
+        )
 
     def _touched(self, statement: TypedReturnsRows[tuple[int]]) -> bool:
         return self._session.scalar(statement) is not None

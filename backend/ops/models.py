@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import Base, CreatedAt, Key, Moment, Words
+from backend.db.base import Base, CreatedAt, Json, Key, Moment, Words
 
 
 class Instance(Base):
@@ -25,6 +25,10 @@ class Instance(Base):
     pid: Mapped[int] = mapped_column(comment="Its process id on that machine")
     config_revision: Mapped[int | None] = mapped_column(
         BigInteger, comment="Newest change of a config that it has applied; none while it cannot follow"
+    )
+    cache_lookups: Mapped[Json] = mapped_column(
+        server_default="{}",
+        comment="Of each of its caches: how often a look-up ended in which way since the process began",
     )
     started_at: Mapped[CreatedAt] = mapped_column(comment="When the process registered")
     heartbeat_at: Mapped[CreatedAt] = mapped_column(comment="When it last said that it lives")

@@ -11,13 +11,14 @@ import structlog
 
 from backend.db.transaction import Database
 from backend.errors import Unavailable
-from backend.ops.repository import InstanceRepository
+from backend.ops.repository import EMPTY, CacheLookups, InstanceRepository
 
 _log = structlog.get_logger(__name__)
 
 
 class Presence:
-    """One process's row in `instances`, from `start()` to `stop()`. `config_revision` is asked at each heartbeat.
+    """One process's row in `instances`, from `start()` to `stop()`. `config_revision` and
+    `cache_lookups` are asked at each heartbeat.
 
     A thread; in a web process, where gevent has replaced threads, a greenlet.
     """
@@ -32,12 +33,14 @@ class Presence:
         kind: str,
         version: str,
         config_revision: Callable[[], int | None] = lambda: None,
+        cache_lookups: Callable[[], CacheLookups] = lambda: EMPTY,
     ) -> None:
         self._db = db
         self._name = name
         self._kind = kind
         self._version = version
         self._config_revision = config_revision
+        self._cache_lookups = cache_lookups
         self._id: UUID | None = None
         self._stopping = threading.Event()
         self._due = threading.Event()
@@ -80,8 +83,10 @@ class Presence:
     def _beat(self) -> None:
         with self._db.operator_transaction() as session:
             instances = InstanceRepository(session)
-            revision = self._config_revision()
-            if self._id is not None and instances.heartbeat(self._id, config_revision=revision):
+            revision, lookups = self._config_revision(), self._cache_lookups()
+            if self._id is not None and instances.heartbeat(
+                self._id, config_revision=revision, cache_lookups=lookups
+            ):
                 return
             made = instances.register(
                 name=self._name,
@@ -90,5 +95,6 @@ class Presence:
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 config_revision=revision,
+                cache_lookups=lookups,
             )
         self._id = made

@@ -1,8 +1,10 @@
 """Register, heartbeat, stop, list, purge; all of it in operator transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import case, delete, func, or_, select, update
@@ -12,6 +14,10 @@ from backend.ops.models import Instance
 
 #: Several heartbeats; a process that has not been heard of for so long is called silent.
 SILENT_AFTER = timedelta(seconds=20)
+
+#: Cache -> how a look-up ended (memory, database, joined, computed, built) -> how often.
+CacheLookups = Mapping[str, Mapping[str, int]]
+EMPTY: Final[CacheLookups] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +40,42 @@ class InstanceRepository:
         self._session = session
 
     def register(
-        self, *, name: str, kind: str, version: str, host: str, pid: int, config_revision: int | None
+        self,
+        *,
+        name: str,
+        kind: str,
+        version: str,
+        host: str,
+        pid: int,
+        config_revision: int | None,
+        cache_lookups: CacheLookups = EMPTY,
     ) -> UUID:
         """A new process, alive now. `kind` is web or worker."""
         instance = Instance(
-            name=name, kind=kind, version=version, host=host, pid=pid, config_revision=config_revision
+            name=name,
+            kind=kind,
+            version=version,
+            host=host,
+            pid=pid,
+            config_revision=config_revision,
+            cache_lookups=_json(cache_lookups),
         )
         self._session.add(instance)
         self._session.flush()
         return instance.id
 
-    def heartbeat(self, instance_id: UUID, *, config_revision: int | None) -> bool:
+    def heartbeat(
+        self, instance_id: UUID, *, config_revision: int | None, cache_lookups: CacheLookups = EMPTY
+    ) -> bool:
         """Says that the process lives. False when its row is gone; then it has to register anew."""
         found = self._session.scalar(
             update(Instance)
             .where(Instance.id == instance_id)
-            .values(heartbeat_at=func.now(), config_revision=config_revision)
+            .values(
+                heartbeat_at=func.now(),
+                config_revision=config_revision,
+                cache_lookups=_json(cache_lookups),
+            )
             .returning(Instance.id)
         )
         return found is not None
@@ -91,3 +117,7 @@ class InstanceRepository:
             .returning(Instance.id)
         )
         return len(gone.all())
+
+
+def _json(lookups: CacheLookups) -> dict[str, Any]:
+    return {cache: dict(outcomes) for cache, outcomes in lookups.items()}

@@ -16,6 +16,8 @@ CANDIDATES = 100
 #: which the vectors of the default model never made an answer worse than words alone.
 DENSE_WEIGHT = 0.3
 
+_LEXEMES = text("SELECT tsvector_to_array(to_tsvector('english', :question))")
+
 # A question's lexemes count each on its own: people ask in sentences, and no passage has all their words.
 _SEARCH = text(
     """
@@ -23,7 +25,8 @@ _SEARCH = text(
            c.text, c.heading_path, c.start_offset, c.end_offset,
            d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at
     FROM search_chunks(
-        tsvector_to_array(to_tsvector('english', :question)), CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight) AS s
+        :lexemes, CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight,
+        :counted_lexemes, :frequencies, :passages) AS s
     JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
     JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
     WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
@@ -74,17 +77,25 @@ class SearchRepository:
         model: str,
         limit: int,
         dense_weight: float = DENSE_WEIGHT,
+        words: tuple[int, Mapping[str, int]] | None = None,
     ) -> list[Hit]:
-        """Up to `limit` passages, the best first; one statement.
+        """Up to `limit` passages, the best first.
 
         `embedding` is the question's unit vector made by `model`; passages embedded by another model are ranked
-        by their words alone.
+        by their words alone. `words` is what is known already: how many passages there are, and in about how many of
+        them frequent lexemes stand; what it does not say is counted.
         """
+        lexemes: list[str] = self._session.execute(_LEXEMES, {"question": question}).scalar_one()
+        passages, known = words or (None, {})
+        counted = [lexeme for lexeme in lexemes if lexeme in known]
         rows = self._session.execute(
             _SEARCH,
             {
                 "tenant_id": tenant_id,
-                "question": question,
+                "lexemes": lexemes,
+                "counted_lexemes": counted,
+                "frequencies": [known[lexeme] for lexeme in counted],
+                "passages": passages,
                 "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
                 "model": model,
                 "candidates": CANDIDATES,

@@ -16,6 +16,9 @@ from backend.errors import NotFound
 from backend.sync.failures.repository import Failure, SyncErrorRepository
 from backend.sync.models import SyncRun, SyncTransition
 
+#: So long after its end a run is history: what is shown is that nothing is going on.
+IDLE_AFTER_SECONDS = 24 * 3600
+
 
 class SyncRunNotFound(NotFound):
     """There is no such sync."""
@@ -196,6 +199,12 @@ class SyncRunRepository:
                 )
             )
         )
+
+    def find_current(self, tenant_id: UUID, connector_id: UUID) -> SyncRun | None:
+        """The connector's newest run, unless it has been over for a day: then the connector is idle."""
+        run = self.find_latest(tenant_id, connector_id)
+        is_over = run is not None and self.ended_longer_ago(tenant_id, run.id, seconds=IDLE_AFTER_SECONDS)
+        return None if is_over else run
 
     def find_latest(self, tenant_id: UUID, connector_id: UUID) -> SyncRun | None:
         """The connector's newest run."""

@@ -1,7 +1,7 @@
 """Who is asking: tenants, their users, and the sessions that decide what a token may do.
 
     signed up ──► active ──► deactivated          (tenants, users)
-    started ──► rotated, rotated … ──► ended      (sessions: logged out, revoked, reuse detected, expired)
+    started ──► rotated, rotated … ──► ended      (sessions: logged out, revoked, reuse detected, deactivated, expired)
     made (shown once) ──► revoked or expired      (api_keys: for programs, see api_keys/)
 
 An access token is a signed claim "I belong to session S"; the session's row decides, on every request and

@@ -13,6 +13,8 @@ class Tenant(Base):
     __tablename__ = "tenants"
     __table_args__ = (
         Index("uq_tenants_slug", "slug", unique=True),
+        # Few: asked for by every claim of a job.
+        Index("ix_tenants_deactivated", "id", postgresql_where="deactivated_at IS NOT NULL"),
         CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_is_url_safe"),
         CheckConstraint("plan IN ('free', 'starter', 'professional', 'enterprise')", name="plan_is_known"),
         {"comment": "Organisations that share this installation; every other table's rows belong to one"},
@@ -80,7 +82,9 @@ class Session(Base):
     last_used_at: Mapped[CreatedAt] = mapped_column(comment="Last seen, to about five minutes")
     expires_at: Mapped[Moment] = mapped_column(comment="When it ends unless refreshed")
     ended_at: Mapped[Moment | None] = mapped_column(comment="When it was ended; its tokens are dead since")
-    end_reason: Mapped[str | None] = mapped_column(Text, comment="logged_out, revoked, reuse_detected")
+    end_reason: Mapped[str | None] = mapped_column(
+        Text, comment="logged_out, revoked, reuse_detected, deactivated, keys_replaced"
+    )
 
 
 class RefreshToken(Base):

@@ -283,6 +283,16 @@ class SessionRepository:
             hint(self._session, Channel.SESSIONS, tenant_id, session_id)
         return len(ended)
 
+    def end_everywhere(self, *, reason: str) -> int:
+        """Ends every session of every tenant (operator transaction); returns how many."""
+        ended = self._session.scalars(
+            update(Session)
+            .where(Session.ended_at.is_(None))
+            .values(ended_at=func.now(), end_reason=reason)
+            .returning(Session.id)
+        )
+        return len(ended.all())
+
     def list_active(self, tenant_id: UUID, user_id: UUID) -> Sequence[Session]:
         """The user's running sessions, the most recently used first."""
         return self._session.scalars(

@@ -37,6 +37,8 @@ PUBLIC: Final = MappingProxyType(
             "GET",
             "/api/integrations/<connector_type>/callback",
         ): "the provider's redirect; checks state and browser",
+        ("POST", "/api/webhooks/<connector_type>"): "a provider calls; checks its signature",
+        ("POST", "/api/webhooks/<connector_type>/<address>"): "the same, and the address",
         (
             "GET",
             "/api/sync-progress/<sync_id>/stream",
@@ -198,7 +200,15 @@ def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
     """Calls a route with fitting parts of its path."""
     method, rule = route
     path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
-    for part in ("<document_id>", "<key_id>", "<session_id>", "<sync_id>"):
+    for part in (
+        "<document_id>",
+        "<key_id>",
+        "<session_id>",
+        "<sync_id>",
+        "<user_id>",
+        "<run_id>",
+        "<address>",
+    ):
         path = path.replace(part, str(uuid4()))
     assert "<" not in path, f"{rule}: say in _call what goes into its path"
     return client.open(path, method=method, **more)

@@ -1,5 +1,6 @@
 """Components as processes use them: built once for all, never waited for when there is an older one."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from backend.components.cache import ComponentCache, Value
 from backend.components.repository import ComponentRepository
 from backend.db.listen import Listener
 from tests.conftest import TestDatabase
+from tests.processes import process_that_said
 
 DAY = timedelta(days=1)
 THREADS, INSTANCES = 100, 5
@@ -76,6 +78,7 @@ def make_stale(database: TestDatabase, tenant_id: UUID) -> None:
         repository = ComponentRepository(session)
         stored = repository.load(tenant_id, NAME)
         assert stored
+        assert stored[1]
         repository.save(tenant_id, NAME, stored[1], lifetime=timedelta())
 
 
@@ -173,6 +176,45 @@ def test_deleted_component_is_built_again(
     assert cache.get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 2}
 
 
+def test_component_that_was_deleted_and_built_again_is_the_new_one_everywhere(
+    caches: list[ComponentCache], own_database: TestDatabase, tenant_id: UUID, build: Builder
+) -> None:
+    """It begins at version 1 again; a copy that some process has of the first version 1 is another content."""
+    one, other = caches[:2]
+    for cache in (one, other):
+        assert cache.get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 1}
+    with own_database.admin() as connection:
+        connection.execute("DELETE FROM tenant_components WHERE tenant_id = %s", (tenant_id,))
+    # As if the hint had come: by hand there is none, and what is held counts for some seconds more.
+    one._subscription.wake()
+    assert one.get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 2}
+    other._subscription.wake()
+    assert other.get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 2}
+    assert build.count == 2
+
+
+def test_builder_that_slept_past_its_lease_does_not_put_its_own_over_the_newer_one(
+    caches: list[ComponentCache], own_database: TestDatabase, tenant_id: UUID, build: Builder
+) -> None:
+    build.may_finish.clear()
+    slow: list[Value] = []
+    thread = threading.Thread(
+        target=lambda: slow.append(caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY))
+    )
+    thread.start()
+    assert build.entered.wait(30)
+    with own_database.admin() as connection:
+        connection.execute("UPDATE tenant_components SET building_until = now()")
+    assert caches[1].get_or_build(tenant_id, NAME, partial(give, {"build": "new"}), lifetime=DAY) == {
+        "build": "new"
+    }
+    build.may_finish.set()
+    thread.join()
+    assert slow == [{"build": 1}]
+    for cache in caches[2:]:
+        assert cache.get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": "new"}
+
+
 def test_failed_build_raises_and_lets_the_next_one_try(
     caches: list[ComponentCache], tenant_id: UUID, build: Builder
 ) -> None:
@@ -199,6 +241,30 @@ def test_builder_that_died_is_not_waited_for_for_ever(
     with own_database.db.transaction(tenant_id) as session:
         ComponentRepository(session).claim(tenant_id, NAME, claimant=uuid4(), lease=timedelta(seconds=0.3))
     assert caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 1}
+
+
+def test_builder_killed_in_the_middle_is_taken_over_from_after_its_lease(
+    caches: list[ComponentCache], own_database: TestDatabase, tenant_id: UUID, build: Builder
+) -> None:
+    arguments = (own_database.url, tenant_id, 1.5)
+    with process_that_said("building", "tests.components.builder_process", *arguments) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        together: list[Value] = []
+        threads = [
+            threading.Thread(
+                target=lambda cache=cache: together.append(
+                    cache.get_or_build(tenant_id, NAME, build, lifetime=DAY)
+                )
+            )
+            for cache in caches
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert together == [{"build": 1}] * len(caches)
+    assert build.count == 1
 
 
 def test_memory_is_bounded_in_bytes(own_database: TestDatabase, tenant_id: UUID) -> None:

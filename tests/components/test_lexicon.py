@@ -8,6 +8,7 @@ import pytest
 
 from backend.components.cache import ComponentCache
 from backend.components.lexicon import Lexicon, expand, find_acronyms
+from backend.components.repository import ComponentRepository
 from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.documents.repository import DocumentRepository
@@ -105,6 +106,30 @@ def test_lexicon_is_made_of_the_tenant_s_own_passages(
     assert found["passages"] == 2
     assert found["terms"]["backup"] == 1
     assert "launch" not in found["terms"]
+
+
+def test_words_are_counted_for_a_search_once_counting_costs_something(
+    db: Database,
+    database: TestDatabase,
+    account: Account,
+    store: Callable[[UUID, str], UUID],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(40):
+        store(account.tenant_id, f"Note {number}: backups {'never ' if number % 2 else ''}run at night.")
+    small = Lexicon(db, ComponentCache(db, Listener(database.url), capacity=10**6))
+    assert small.count_words(account.tenant_id) is None
+    with db.transaction(account.tenant_id) as session:
+        ComponentRepository(session).delete(account.tenant_id, "lexicon")
+    monkeypatch.setattr("backend.components.lexicon._PASSAGES", 20)
+    large = Lexicon(db, ComponentCache(db, Listener(database.url), capacity=10**6))
+    words = large.count_words(account.tenant_id)
+    assert words is not None
+    passages, known = words
+    assert passages == 40
+    assert known["backup"] % 2 == 0, "every other passage was looked at"
+    assert 10 <= known["backup"] <= 70
+    assert 0 < known["never"] < known["backup"]
 
 
 def test_lexicon_leaves_out_what_search_does_not_show(

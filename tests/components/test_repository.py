@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
 
-from backend.components.repository import ComponentRepository, Head
+from backend.components.repository import ComponentLoads, ComponentRepository, Head
 from backend.db.transaction import Database
 from tests.conftest import Account, TestDatabase
 
@@ -16,17 +17,21 @@ NAME = "sample"
 
 def save(db: Database, tenant_id: UUID, content: bytes, lifetime: timedelta = DAY, name: str = NAME) -> int:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
+        saved = ComponentRepository(session).save(tenant_id, name, content, lifetime=lifetime)
+    assert saved is not None
+    return saved.version
 
 
 def load(db: Database, tenant_id: UUID, name: str = NAME) -> tuple[int, bytes] | None:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).load(tenant_id, name)
+        loaded = ComponentRepository(session).load(tenant_id, name)
+    return None if loaded is None else (loaded[0].version, loaded[1])
 
 
 def head(db: Database, tenant_id: UUID) -> Head | None:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).find_head(tenant_id, NAME)
+        loaded = ComponentRepository(session).load(tenant_id, NAME)
+    return loaded and loaded[0]
 
 
 def claim(db: Database, tenant_id: UUID, claimant: UUID, lease: timedelta = DAY) -> bool:
@@ -41,6 +46,13 @@ def test_load_returns_the_very_bytes_that_were_saved(db: Database, account: Acco
     assert load(db, account.tenant_id) == (1, content)
 
 
+def test_content_is_read_by_statements_of_its_own(db: Database, account: Account) -> None:
+    save(db, account.tenant_id, b"a")
+    with db.statement(account.tenant_id) as unit:
+        found = ComponentLoads(unit).find_head(account.tenant_id, NAME)
+        assert ComponentLoads(unit).load(account.tenant_id, NAME) == (found, b"a")
+
+
 def test_save_of_other_content_is_a_new_version_and_of_the_same_none(db: Database, account: Account) -> None:
     assert [save(db, account.tenant_id, content) for content in (b"a", b"a", b"b", b"a")] == [1, 1, 2, 3]
     assert load(db, account.tenant_id) == (3, b"a")
@@ -49,9 +61,9 @@ def test_save_of_other_content_is_a_new_version_and_of_the_same_none(db: Databas
 def test_component_becomes_stale_by_the_database_s_clock(db: Database, account: Account) -> None:
     assert head(db, account.tenant_id) is None
     save(db, account.tenant_id, b"a", timedelta())
-    assert head(db, account.tenant_id) == Head(1, is_stale=True)
+    assert head(db, account.tenant_id) == Head(1, sha256(b"a").digest(), is_stale=True)
     save(db, account.tenant_id, b"a")
-    assert head(db, account.tenant_id) == Head(1, is_stale=False)
+    assert head(db, account.tenant_id) == Head(1, sha256(b"a").digest(), is_stale=False)
 
 
 def test_load_knows_no_other_tenant(
@@ -76,6 +88,33 @@ def test_claim_of_what_is_fresh_is_refused_and_of_what_is_stale_given(db: Databa
     assert not claim(db, account.tenant_id, uuid4())
     save(db, account.tenant_id, b"a", timedelta())
     assert claim(db, account.tenant_id, uuid4())
+    assert load(db, account.tenant_id) == (1, b"a")
+
+
+def test_save_of_a_claim_that_was_lost_changes_nothing(db: Database, account: Account) -> None:
+    """A builder that slept past its lease would put its old content over the newer one."""
+    slow, quick = uuid4(), uuid4()
+    assert claim(db, account.tenant_id, slow, timedelta())
+    assert claim(db, account.tenant_id, quick)
+
+    def finish(claimant: UUID, content: bytes) -> Head | None:
+        with db.transaction(account.tenant_id) as session:
+            return ComponentRepository(session).save(
+                account.tenant_id, NAME, content, lifetime=DAY, claimant=claimant
+            )
+
+    assert finish(slow, b"old") is None
+    assert finish(quick, b"new") == Head(1, sha256(b"new").digest(), is_stale=False)
+    assert finish(slow, b"old") is None
+    assert load(db, account.tenant_id) == (1, b"new")
+
+
+def test_save_past_the_lease_counts_if_nobody_took_over(db: Database, account: Account) -> None:
+    claimant = uuid4()
+    assert claim(db, account.tenant_id, claimant, timedelta())
+    with db.transaction(account.tenant_id) as session:
+        repository = ComponentRepository(session)
+        assert repository.save(account.tenant_id, NAME, b"a", lifetime=DAY, claimant=claimant)
     assert load(db, account.tenant_id) == (1, b"a")
 
 

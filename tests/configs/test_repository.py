@@ -282,3 +282,41 @@ def test_names_that_nobody_knows_are_not_found(db: Database, account: Account) -
 
 def test_stored_by_a_newer_version_can_be_read() -> None:
     assert stored("parser", {"max_bytes": 4096, "invented_later": 1}) == ParserConfig(max_bytes=4096)
+
+
+@pytest.mark.parametrize(
+    ("settings", "read"),
+    [
+        ({"chunk_characters": 100_000, "max_bytes": 4096}, ParserConfig(max_bytes=4096)),
+        ({"chunk_characters": "many", "timeout_seconds": 5}, ParserConfig(timeout_seconds=5)),
+        ({"chunk_characters": 400, "chunk_overlap": 399}, ParserConfig()),
+        ({"chunk_characters": 0, "chunk_overlap": 1500}, ParserConfig()),
+    ],
+)
+def test_stored_under_other_limits_can_be_read_with_defaults(
+    settings: dict[str, object], read: ParserConfig
+) -> None:
+    assert stored("parser", settings) == read
+
+
+def test_version_of_other_limits_counts_as_far_as_it_can_and_is_not_restored(
+    db: Database, database: TestDatabase, account: Account
+) -> None:
+    """Published by a version of the product that allowed more, and knew a setting that is gone."""
+    with database.admin() as connection:
+        connection.execute(
+            "INSERT INTO config_versions (tenant_id, name, version, settings, revision) VALUES (%s, 'parser', 1,"
+            ' \'{"chunk_characters": 100000, "max_bytes": 4096, "gone": 1}\', nextval(\'config_revisions\'))',
+            (account.tenant_id,),
+        )
+    with db.transaction(account.tenant_id) as session:
+        assert ConfigRepository(session).current(account.tenant_id, "parser").settings == ParserConfig(
+            max_bytes=4096
+        )
+    publish(db, account.tenant_id, 500)
+    with (
+        pytest.raises(ValidationError, match="chunk_characters"),
+        db.transaction(account.tenant_id) as session,
+    ):
+        ConfigRepository(session).restore(account.tenant_id, "parser", 1, expected=2)
+    assert characters(current(db, account.tenant_id)) == 500

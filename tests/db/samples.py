@@ -47,6 +47,14 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
         "connectors": {"tenant_id": _TENANT, "id": _OWN_ID, "type": "'github'", "status": "'connected'"},
         "credentials": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "sealed": _HASH},
         "jobs": {"id": _OWN_ID, "tenant_id": _TENANT, "kind": "'sync'"},
+        "schedules": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "name": "'sync'",
+            "kind": "'sync'",
+            "every": "interval '1 hour'",
+            "next_run_at": _SOON,
+        },
         "sync_runs": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,
@@ -59,6 +67,29 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "external_id": "'file.txt'",
             "stage": "'parse'",
             "reason": "'It is empty.'",
+        },
+        "sync_transitions": {
+            "tenant_id": _TENANT,
+            "run_id": _OWN_ID,
+            "seq": "1",
+            "state": "'queued'",
+            "actor": "'user'",
+        },
+        "sync_positions": {"tenant_id": _TENANT, "connector_id": _OWN_ID},
+        "sync_items": {
+            "tenant_id": _TENANT,
+            "connector_id": _OWN_ID,
+            "external_id": "'file.txt'",
+            "state": "'stored'",
+            "run_id": _OWN_ID,
+            "pass_number": "1",
+        },
+        "source_removals": {"tenant_id": _TENANT, "connector_id": _OWN_ID, "total_count": "1"},
+        "webhook_deliveries": {
+            "tenant_id": _TENANT,
+            "connector_id": _OWN_ID,
+            "delivery_id": "'72d3162e'",
+            "effect": "'sync'",
         },
         "documents": {
             "tenant_id": _TENANT,
@@ -162,14 +193,16 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "tenant_id": _TENANT,
             "model": "'sample/3'",
             "text_sha256": _HASH,
-            "embedding": "CAST('[1,0,0]' AS vector)",
+            "embedding": "CAST('[1,0,0]' AS halfvec)",
             "expires_at": _SOON,
         },
     }
 )
 
 #: Tables that belong to no tenant.
-NOT_TENANTS: Final = frozenset({"workers", "installation_config_versions", "instances", "rate_limits"})
+NOT_TENANTS: Final = frozenset(
+    {"workers", "installation_config_versions", "instances", "rate_limits", "signing_keys"}
+)
 
 
 def tenant_tables() -> list[str]:

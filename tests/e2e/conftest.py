@@ -1,6 +1,7 @@
 """A fleet: real web and worker processes on real ports, one database, one emulated provider."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -9,14 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import unescape
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
+import numpy as np
 import pytest
 
 from backend.db.embedded import EmbeddedPostgres
@@ -25,11 +27,14 @@ from backend.settings import generate_key
 from tests.conftest import TestDatabase, clone
 from tests.emulators.github import GitHubEmulator, github_emulator
 from tests.emulators.github_seed import Seed, github_seed
-from tests.emulators.scripted import Reply, Request, scripted_server
+from tests.emulators.scripted import Reply, Request, ScriptedServer, json_reply, scripted_server
 
 READY_SECONDS = 60.0
 PASSWORD = "Sup3rsecret"
 ROOT = Path(__file__).parents[2]
+DIMENSIONS: Final = 16
+#: Some sixty vectors of that length.
+VECTOR_BYTES_PER_TENANT: Final = 20_000
 
 
 def free_ports(count: int) -> list[int]:
@@ -80,6 +85,7 @@ class Fleet:
         answer = httpx2.post(
             f"{self.web[instance]}/api/auth/signup",
             json={"email": email, "password": PASSWORD, "full_name": "Ada", "organization_name": name},
+            timeout=30,
         )
         assert answer.status_code == 201, answer.text
         return Client(self, email, answer.json())
@@ -225,9 +231,17 @@ class Gate:
 @pytest.fixture(scope="package")
 def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
     """Three web instances and an emulated GitHub behind a gate; no worker yet."""
-    shared, *own = free_ports(4)
+    with running_fleet(server, github_seed(issues=60)) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def running_fleet(
+    server: EmbeddedPostgres, seed: Seed, *, instances: int = 3, **more: str
+) -> Iterator[Fleet]:
+    """`instances` that answer, on a database of their own, with `more` in their environment; no worker yet."""
+    shared, *own = free_ports(1 + instances)
     redirect = f"http://localhost:{shared}/api/integrations/github/callback"
-    seed = github_seed(issues=60)
     database = clone(server)
     with (
         github_emulator(seed, redirect_uris=(redirect,)) as emulator,
@@ -248,6 +262,7 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             "LEASE_SECONDS": "3",
             "LOG_LEVEL": "warning",
             "LOG_FORMAT": "console",
+            **more,
         }
         made = Fleet(
             database=database,
@@ -259,7 +274,7 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             env=env,
         )
         try:
-            for number in range(3):
+            for number in range(instances):
                 made.start_web(number)
             made.wait_until_ready()
             yield made
@@ -267,3 +282,47 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             made.stop()
             gate.close()
             database.db.close()
+
+
+@pytest.fixture(scope="package")
+def embedding_server() -> Iterator[ScriptedServer]:
+    """Speaks OpenAI's interface, and remembers what it was asked."""
+    with scripted_server(_vectors) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def remote_fleet(fleet: Fleet, embedding_server: ScriptedServer) -> Iterator[Fleet]:
+    """Three more instances on the fleet's database, which embed at `embedding_server`."""
+    shared, *own = free_ports(4)
+    env = {
+        **fleet.env,
+        "PORT": str(shared),
+        "PUBLIC_URL": f"http://localhost:{shared}",
+        "EMBEDDING_BASE_URL": embedding_server.base_url,
+        "EMBEDDING_MODEL": "scripted",
+        "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
+        "EMBEDDING_CACHE_TENANT_BYTES": str(VECTOR_BYTES_PER_TENANT),
+        "RATE_LIMITS": "search=off",
+    }
+    web = [f"http://127.0.0.1:{port}" for port in own]
+    made = replace(fleet, env=env, web=web, web_processes=[], workers=[], shared=env["PUBLIC_URL"])
+    try:
+        for number in range(3):
+            made.start_web(number)
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.stop()
+
+
+def texts_of(server: ScriptedServer) -> list[str]:
+    """Every text the server was sent."""
+    return [text for request in server.requests for text in json.loads(request.body)["input"]]
+
+
+def _vectors(request: Request) -> Reply:
+    """One vector per text."""
+    texts = json.loads(request.body)["input"]
+    rows = [np.random.default_rng(abs(hash(text))).standard_normal(DIMENSIONS).tolist() for text in texts]
+    return json_reply({"data": [{"index": place, "embedding": row} for place, row in enumerate(rows)]})

@@ -1,16 +1,13 @@
 """A config published on one instance counts in every process within two seconds, in the middle of their work."""
 
 import subprocess
-import time
 from collections.abc import Iterator
-from typing import Any
 
-import httpx2
 import pytest
 
 from tests.e2e.conftest import Client, Fleet, eventually, free_ports
+from tests.e2e.steps import PARSER, publish, seconds_until_all_run, versions
 
-PARSER = "/api/admin/config/parser"
 SMALL = 200
 
 
@@ -31,48 +28,6 @@ def stop(fleet: Fleet, process: "subprocess.Popen[bytes]") -> None:
         process.terminate()
         process.wait(20)
         fleet.workers.remove(process)
-
-
-def versions(client: Client, *, at: int = 0) -> dict[str, int | None]:
-    """Name of each process that is called alive -> the version of the tenant's parser settings that it runs."""
-    instances: list[dict[str, Any]] = client.ok("GET", "/api/admin/parser", at=at)["instances"]
-    return {i["instance"]: i["version"] for i in instances if i["state"] == "alive"}
-
-
-def seconds_until_all_run(client: Client, version: int, worker: str, *, at: int) -> float:
-    """How long it took until three instances and the worker said so."""
-    began = time.monotonic()
-    everybody = ("web1", "web2", "web3", worker)
-
-    def all_run_it() -> bool:
-        seen = versions(client, at=at)
-        return all(seen.get(name) == version for name in everybody)
-
-    eventually(all_run_it, f"all to run version {version}", 10)
-    return time.monotonic() - began
-
-
-def publish(client: Client, settings: dict[str, int], *, seen: int, at: int = 0) -> httpx2.Response:
-    return httpx2.put(
-        f"{client.fleet.web[at]}{PARSER}",
-        headers={**client.headers, "If-Match": f'"{seen}"'},
-        json={"settings": settings},
-        timeout=30,
-    )
-
-
-def test_publish_reaches_every_process_within_two_seconds(fleet: Fleet, worker: str) -> None:
-    client = fleet.sign_up()
-    assert seconds_until_all_run(client, 0, worker, at=1) < 2.0
-    assert publish(client, {"chunk_characters": 500}, seen=0).status_code == 200
-    assert seconds_until_all_run(client, 1, worker, at=1) < 2.0
-
-    answer = client.ok("POST", "/api/admin/reload-parser", at=2)
-    assert (answer["status"], answer["version"]) == ("reload signaled", 2)
-    assert seconds_until_all_run(client, 2, worker, at=0) < 2.0
-    assert client.ok("GET", PARSER, at=1)["config"]["settings"]["chunk_characters"] == 500
-    # To others it is nobody's business, and no change.
-    assert seconds_until_all_run(fleet.sign_up(), 0, worker, at=0) < 2.0
 
 
 def test_change_without_a_hint_reaches_every_process_within_two_seconds(fleet: Fleet, worker: str) -> None:

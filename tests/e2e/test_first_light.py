@@ -1,19 +1,14 @@
 """The main job, across three instances and a worker: connect, sync, follow, ask."""
 
-import os
-import signal
 import threading
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
 from tests.e2e.conftest import Client, Fleet, eventually
-from tests.e2e.events import Event, events
-
-#: What the sync brings; the emulator's own account of it.
-CONNECTED = "http://localhost:3000/integrations?success=github"
+from tests.e2e.events import events
+from tests.e2e.steps import CONNECTED, error_in, follow, status_of, stored_ids, wait_until_completed
 
 
 @pytest.fixture
@@ -24,45 +19,6 @@ def client(fleet: Fleet) -> Client:
 @pytest.fixture(scope="module")
 def worker(fleet: Fleet) -> None:
     fleet.start_worker()
-
-
-def stored_ids(client: Client) -> list[str]:
-    """External ids of the workspace's documents, read past the API."""
-    with client.fleet.database.admin() as connection:
-        rows = connection.execute(
-            "SELECT external_id FROM documents WHERE tenant_id = %s AND deleted_at IS NULL",
-            (client.tenant_id,),
-        ).fetchall()
-    return [str(row[0]) for row in rows]
-
-
-def status_of(client: Client, *, at: int = 0) -> dict[str, Any]:
-    status: dict[str, Any] = client.ok("GET", "/api/integrations/github/sync/status", at=at)["status"]
-    return status
-
-
-def wait_until_completed(client: Client, *, at: int = 0) -> dict[str, Any]:
-    def finished() -> dict[str, Any] | None:
-        status = status_of(client, at=at)
-        assert status["status"] != "error", status
-        return status if status["status"] == "completed" else None
-
-    done: dict[str, Any] = eventually(finished, "the sync to complete", 60)
-    return done
-
-
-def follow(client: Client, sync_id: str, *, at: int, headers: dict[str, str] | None = None) -> list[Event]:
-    """Everything a stream says until its last event."""
-    url = f"{client.fleet.web[at]}/api/sync-progress/{sync_id}/stream"
-    seen: list[Event] = []
-    with httpx2.stream("GET", url, headers=headers, timeout=60) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        for event in events(response):
-            seen.append(event)
-            if event.name in ("complete", "error"):
-                return seen
-    raise AssertionError("the stream closed without a last event")
 
 
 @pytest.mark.usefixtures("worker")
@@ -125,47 +81,6 @@ def test_sync_fills_the_graph_and_deleting_takes_back(fleet: Fleet, client: Clie
     gone = next(external_id for external_id, d in shown.items() if d["sender"])
     client.ok("DELETE", f"/api/documents/{shown[gone]['id']}", at=0)
     assert entities("document", at=1).keys() == documents.keys() - {gone}
-
-
-def test_kill_worker_in_mid_sync_finishes_with_every_document_once(fleet: Fleet) -> None:
-    client = fleet.sign_up()
-    client.connect_github()
-    victim = fleet.start_worker()
-    for other in fleet.workers[:-1]:
-        os.killpg(other.pid, signal.SIGKILL)
-        other.wait()
-    fleet.gate.close_on("/repos/octocat/handbook/issues?")
-    try:
-        client.ok("POST", "/api/integrations/github/sync")
-        assert fleet.gate.somebody_waits.wait(30), "the worker never came to the issues"
-        stored_before = len(stored_ids(client))
-        assert 0 < stored_before < len(fleet.seed.external_ids())
-        os.killpg(victim.pid, signal.SIGKILL)
-        victim.wait()
-    finally:
-        fleet.gate.open()
-    assert status_of(client, at=1)["status"] in ("syncing", "embedding")
-
-    fleet.start_worker()
-    status = wait_until_completed(client, at=2)
-
-    ids = stored_ids(client)
-    assert sorted(ids) == sorted(fleet.seed.external_ids())
-    assert len(ids) == len(set(ids))
-    assert status["documents_found"] == len(ids)
-    with fleet.database.admin() as connection:
-        lease = connection.execute(
-            "SELECT lease FROM jobs WHERE tenant_id = %s", (client.tenant_id,)
-        ).fetchall()
-        chunks = connection.execute(
-            "SELECT count(*), count(DISTINCT (document_id, ordinal)) FROM chunks WHERE tenant_id = %s",
-            (client.tenant_id,),
-        ).fetchone()
-    # claimed, released, claimed
-    assert lease == [(3,)]
-    assert chunks is not None
-    assert chunks[0] == chunks[1]
-    assert int(str(chunks[0])) >= len(ids)
 
 
 @pytest.mark.usefixtures("worker")
@@ -292,7 +207,3 @@ def test_shared_port_is_served_by_several_instances(fleet: Fleet) -> None:
 def folded(text: str) -> str:
     """The text with its white space folded."""
     return " ".join(text.split())
-
-
-def error_in(location: str) -> str:
-    return parse_qs(urlsplit(location).query)["error"][0]

@@ -1,6 +1,9 @@
 """An embedder that remembers: every text is paid for once, whoever asks, and a failure leaves nothing behind."""
 
+import gc
+import signal
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -19,6 +22,7 @@ from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.lru import ByteLRU
 from tests.conftest import Account, TestDatabase
 from tests.embeddings.providers import CountingProvider
+from tests.processes import process_that_said
 
 DAY = timedelta(days=1)
 THREADS, INSTANCES = 60, 4
@@ -164,6 +168,34 @@ def test_whoever_waits_for_a_process_that_died_goes_on(
     assert provider.asked == ["question"]
 
 
+def test_process_killed_while_it_embeds_is_taken_over_from_after_its_lease(
+    own_database: TestDatabase, instances: list[Database], provider: CountingProvider
+) -> None:
+    """The others wait for it until then, and one of them asks the provider for all."""
+    tenant_id = own_database.make_tenant().tenant_id
+    arguments = (own_database.url, tenant_id, 1.5)
+    rows: list[NDArray[np.float32]] = []
+    with process_that_said("asked", "tests.embeddings.embedder_process", *arguments) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        threads = [
+            threading.Thread(
+                target=lambda db=db: rows.append(
+                    cache_of(db, provider).for_tenant(tenant_id).embed(["question"])
+                )
+            )
+            for db in instances
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert provider.asked == ["question"]
+    for row in rows:
+        np.testing.assert_array_equal(row[0], provider.vector("question"))
+    assert len(rows) == len(instances)
+
+
 def test_whoever_waits_for_a_process_that_failed_tries_it(
     own_database: TestDatabase, instances: list[Database]
 ) -> None:
@@ -229,6 +261,26 @@ def test_tenant_holds_about_as_much_as_it_may(own_database: TestDatabase, provid
         (held,) = connection.execute("SELECT sum(byte_size) FROM embedding_cache").fetchone() or (0,)
     assert isinstance(held, int)
     assert held <= 60_000 + 128 * 300
+
+
+def test_memory_of_a_process_is_bounded_in_real_bytes(
+    db: Database, account: Account, provider: CountingProvider
+) -> None:
+    capacity = 200_000
+    cache = EmbeddingCache(db, provider, ByteLRU(capacity, 60), lifetime=DAY, tenant_bytes=10**9)
+    cached = cache.for_tenant(account.tenant_id)
+    tracemalloc.start()
+    try:
+        for first in range(0, 1000, 100):
+            cached.embed([f"text {number}" for number in range(first, first + 100)])
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        cache.memory.clear()
+        gc.collect()
+        held -= tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * capacity < held <= capacity
 
 
 def claim_as_somebody_else(db: Database, tenant_id: UUID, text: str, lease: timedelta) -> None:

@@ -1,13 +1,16 @@
-"""Rows of the cache: exact vectors, expiry by the database's clock, limits in bytes, one tenant at a time."""
+"""Rows of the cache: vectors as halves, expiry by the database's clock, limits in bytes, one tenant at a time."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import text
 
 from backend.db.transaction import Database
 from backend.embeddings.repository import ROW_BYTES, EmbeddingCacheRepository
@@ -23,6 +26,7 @@ def vectors(count: int, dimensions: int = DIMENSIONS) -> Vectors:
     """`count` unit vectors by key."""
     rows = np.random.default_rng(count).standard_normal((count, dimensions)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows.astype(np.float16).astype(np.float32)
     return {sha256(f"text {number}".encode()).digest(): row for number, row in enumerate(rows)}
 
 
@@ -134,7 +138,7 @@ def test_evict_keeps_the_newest_within_the_limit(
     put(db, other.tenant_id, given)
     for place, key in enumerate(keys):
         put(db, account.tenant_id, {key: given[key]}, lifetime=DAY + timedelta(minutes=place))
-    row = ROW_BYTES + 4 * DIMENSIONS
+    row = ROW_BYTES + 2 * DIMENSIONS
     with db.transaction(account.tenant_id) as session:
         repository = EmbeddingCacheRepository(session)
         assert repository.evict(account.tenant_id, capacity=10 * row) == 0
@@ -142,6 +146,43 @@ def test_evict_keeps_the_newest_within_the_limit(
         assert repository.evict(account.tenant_id, capacity=7 * row, batch=2) == 1
     assert set(get(db, account.tenant_id, keys)) == set(keys[3:])
     assert len(get(db, other.tenant_id, keys)) == 10
+
+
+def test_evict_leaves_what_somebody_computes(db: Database, account: Account) -> None:
+    """Its end is near, so it would be the first to go, and others would ask for the same text meanwhile."""
+    given = vectors(3)
+    put(db, account.tenant_id, given)
+    assert claim(db, account.tenant_id, [b"c" * 32], uuid4(), timedelta(seconds=30))
+    with db.transaction(account.tenant_id) as session:
+        assert EmbeddingCacheRepository(session).evict(account.tenant_id, capacity=1) == 3
+    assert claim(db, account.tenant_id, [b"c" * 32], uuid4(), DAY) == frozenset()
+
+
+def test_two_that_store_and_evict_at_once_do_not_wait_for_each_other(db: Database, account: Account) -> None:
+    """Each holds rows that the other would like to delete."""
+    given = vectors(40)
+    old, first, second = (dict(list(given.items())[n : n + 10]) for n in (0, 10, 20))
+    put(db, account.tenant_id, old, lifetime=timedelta(hours=1))
+    for part in (first, second):
+        put(db, account.tenant_id, part, lifetime=timedelta(hours=2))
+    stored, evicted = Barrier(2), list[int]()
+
+    def store(part: Vectors) -> None:
+        with db.transaction(account.tenant_id) as session:
+            repository = EmbeddingCacheRepository(session)
+            session.execute(text("SET LOCAL lock_timeout = '10s'"))
+            repository.put_many(account.tenant_id, MODEL, part, lifetime=DAY)
+            stored.wait(30)
+            evicted.append(repository.evict(account.tenant_id, capacity=1))
+            stored.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(store, part) for part in (first, second)]:
+            future.result()
+    assert sum(evicted) >= 10
+    with db.transaction(account.tenant_id) as session:
+        EmbeddingCacheRepository(session).evict(account.tenant_id, capacity=1)
+    assert get(db, account.tenant_id, list(given)) == {}
 
 
 def test_purge_expired_deletes_in_batches_across_tenants(own_database: TestDatabase) -> None:
@@ -171,4 +212,4 @@ def test_view_shows_what_is_kept(own_database: TestDatabase) -> None:
         row = connection.execute(
             "SELECT tenant, model, vectors, bytes, being_computed, expired FROM ops.embedding_cache"
         ).fetchone()
-    assert row == (account.slug, MODEL, 3, 3 * (ROW_BYTES + 4 * DIMENSIONS), 1, 0)
+    assert row == (account.slug, MODEL, 3, 3 * (ROW_BYTES + 2 * DIMENSIONS), 1, 0)

@@ -11,7 +11,8 @@ from psycopg.rows import DictRow, dict_row
 
 from backend.db.transaction import Database
 from backend.jobs.claim import Claim, Released
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
 KIND = "work"
@@ -38,8 +39,8 @@ class Queue:
         self._admin.close()
 
     def clear(self) -> None:
-        """Forgets every job and worker."""
-        self.sql("TRUNCATE jobs, workers")
+        """Forgets every job, worker and schedule."""
+        self.sql("TRUNCATE jobs, workers, schedules")
 
     def sql(self, statement: str, *values: object) -> list[DictRow]:
         """Runs SQL as the administrator."""
@@ -112,6 +113,9 @@ class Queue:
 
     def complete(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.complete(claim))
+
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        self.as_tenant(claims[0], lambda jobs: jobs.complete_many(claims))
 
     def end_cancelled(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.end_cancelled(claim))

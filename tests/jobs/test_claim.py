@@ -77,3 +77,13 @@ def test_claim_is_refused_for_a_worker_that_is_unknown_or_has_stopped(queue: Que
     queue.stop(worker_id)
     assert queue.claim(worker_id) == queue.claim(uuid4()) == []
     assert queue.claim_one().lease == 1
+
+
+def test_jobs_of_a_deactivated_tenant_wait(queue: Queue) -> None:
+    job_id = queue.enqueue()
+    queue.sql("UPDATE tenants SET deactivated_at = now() WHERE id = %s", queue.tenant_id)
+    try:
+        assert queue.claim(queue.register()) == []
+    finally:
+        queue.sql("UPDATE tenants SET deactivated_at = NULL WHERE id = %s", queue.tenant_id)
+    assert queue.claim_one().id == job_id

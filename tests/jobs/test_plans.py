@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from backend.jobs import statements
+from backend.jobs.schedules import repository as schedules
 from tests.conftest import TestDatabase
 from tests.jobs.real_queue import KIND, LONG, Queue
 
@@ -127,3 +128,50 @@ def test_release_reads_running_jobs_only_and_looks_at_each_holder_by_itself(long
 def test_purge_finds_finished_jobs_through_their_index(long_queue: Queue) -> None:
     plan = explain(long_queue, statements.PURGE_FINISHED, {"older_than": LONG, "limit": 1000})
     assert {how for table, how in scans(plan) if table == "jobs"} <= {"ix_jobs_finished_at", "pk_jobs"}
+
+
+@pytest.fixture(scope="module")
+def many_schedules(long_queue: Queue) -> Queue:
+    """50,000 schedules of a thousand tenants; a hundred are due."""
+    long_queue.sql(
+        "INSERT INTO schedules (tenant_id, name, kind, every, next_run_at, last_job_id)"
+        " SELECT t.id, 'sync:' || n, %s, interval '1 hour', now() + interval '1 minute' * (n + 1), uuidv7()"
+        " FROM tenants AS t, generate_series(1, 50) AS n WHERE t.slug LIKE 'small-%%'",
+        KIND,
+    )
+    long_queue.sql(
+        "UPDATE schedules SET next_run_at = now() WHERE name = 'sync:1' AND tenant_id IN"
+        " (SELECT id FROM tenants WHERE slug LIKE 'small-%%' LIMIT 100)"
+    )
+    long_queue.sql("VACUUM ANALYZE schedules")
+    return long_queue
+
+
+def test_looking_for_turns_reads_those_that_are_due(many_schedules: Queue) -> None:
+    plan = explain(many_schedules, schedules._LOCK_DUE, {"limit": 100}, ", ANALYZE, BUFFERS")
+    assert scans(plan) == {("schedules", "ix_schedules_due")}
+    assert plan["Actual Rows"] == 100
+
+
+def test_looking_for_turns_costs_nothing_when_none_is_due(many_schedules: Queue) -> None:
+    many_schedules.sql(
+        "UPDATE schedules SET next_run_at = now() + interval '1 day' WHERE next_run_at <= now()"
+    )
+    many_schedules.sql("VACUUM ANALYZE schedules")
+    plan = explain(many_schedules, schedules._LOCK_DUE, {"limit": 100}, ", ANALYZE, BUFFERS")
+    assert plan["Actual Rows"] == 0
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20
+
+
+def test_turns_are_taken_by_key(many_schedules: Queue) -> None:
+    rows = many_schedules.sql("SELECT tenant_id, id FROM schedules WHERE name = 'sync:1' LIMIT 100")
+    keys = {"tenant_ids": [row["tenant_id"] for row in rows], "ids": [row["id"] for row in rows]}
+    take = scans(explain(many_schedules, schedules._TAKE_TURNS, keys))
+    assert {how for table, how in take if table == "schedules"} == {"pk_schedules"}
+    assert {how for table, how in take if table == "jobs"} == {"pk_jobs"}
+    enqueue = scans(explain(many_schedules, schedules._ENQUEUE, keys))
+    # The second one is the policy's question, asked for each job.
+    assert {how for table, how in enqueue if table == "schedules"} == {
+        "pk_schedules",
+        "ix_schedules_last_job",
+    }

@@ -1,6 +1,7 @@
 """What workers look after besides their own jobs."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from backend.db.transaction import Session
@@ -46,6 +47,33 @@ def test_worker_does_chores_again_soon_while_they_find_something(
     worker = make_worker(lease=timedelta(seconds=0.6), chores=chores)
     assert done.wait(SECONDS)
     eventually(lambda: worker.is_connected)
+
+
+def test_chore_is_done_by_one_of_two_workers_at_a_time(queue: Queue, make_worker: MakeWorker) -> None:
+    """Nobody leads: whoever gets the lock does it, and the other one when that one is done or gone."""
+    done_by: list[str] = []
+    inside, entered, leave = [0], threading.Event(), threading.Event()
+
+    def sweep_of(name: str) -> Callable[[Session], int]:
+        def sweep(_: Session) -> int:
+            inside[0] += 1
+            assert inside[0] == 1
+            entered.set()
+            leave.wait(SECONDS)
+            inside[0] -= 1
+            done_by.append(name)
+            return 0
+
+        return sweep
+
+    for name in ("a", "b"):
+        chore = Chore("sweep", timedelta(0), sweep_of(name))
+        make_worker(name=name, lease=timedelta(seconds=1), chores=(chore,))
+    assert entered.wait(SECONDS)
+    queue.pass_time(0.6)
+    assert inside == [1]
+    leave.set()
+    eventually(lambda: set(done_by) == {"a", "b"})
 
 
 def test_chore_that_takes_long_does_not_hold_up_the_heartbeat(

@@ -168,6 +168,31 @@ def test_another_document_arrives_while_the_last_leaves(
     assert graph_of(database, account) == ({"ada", "bob"}, {("ada", "knows", "bob")})
 
 
+def test_name_given_meanwhile_is_kept_by_whoever_forgets(
+    database: TestDatabase, account: Account, processes: list[Database]
+) -> None:
+    """It has read the old name, and waits for the one who writes the new one."""
+    one, two = insert_documents(database, account, 2)
+    first, second = processes[:2]
+    with first.transaction(account.tenant_id) as session:
+        GraphRepository(session).replace(account.tenant_id, {one: Facts((person("ada", "Ada"),))})
+    with first.transaction(account.tenant_id) as session:
+        GraphRepository(session).replace(account.tenant_id, {two: Facts((person("ada", "Ada Lovelace"),))})
+
+        def leave() -> None:
+            with second.transaction(account.tenant_id) as late:
+                late.execute(text("SET LOCAL application_name = 'the late one'"))
+                GraphRepository(late).forget(account.tenant_id, [one])
+
+        thread = threading.Thread(target=leave)
+        thread.start()
+        wait_until_blocked(database)
+    thread.join()
+    with first.transaction(account.tenant_id) as session:
+        found = GraphRepository(session).list_entities(account.tenant_id, prefix="ada lov")
+    assert [entity.entity.name for entity in found] == ["Ada Lovelace"]
+
+
 def wait_until_blocked(database: TestDatabase) -> None:
     """Returns once the late transaction waits for a lock."""
     for _ in range(10_000):

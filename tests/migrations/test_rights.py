@@ -22,6 +22,7 @@ NOT_TENANTS: Final = MappingProxyType(
         "rate_limits": "counts people who have not signed in, too; only the operator role reads or writes it",
         "workers": "processes serve all tenants; only the operator role reads or writes them",
         "instances": "processes serve all tenants; only the operator role reads or writes them",
+        "signing_keys": "sign for all tenants; only the operator role reads or writes them",
         "installation_config_versions": "counts for all tenants without their own; they read it, the operator writes",
     }
 )
@@ -35,6 +36,7 @@ OTHER_KEY: Final = MappingProxyType(
         "workers": "belongs to no tenant",
         "instances": "belongs to no tenant",
         "installation_config_versions": "belongs to no tenant",
+        "signing_keys": "belongs to no tenant",
         "jobs": "one queue, claimed across tenants; the next job is found by state, not by tenant",
     }
 )
@@ -48,6 +50,7 @@ UNIQUE_ACROSS: Final = MappingProxyType(
         "pk_jobs": "a random id, see OTHER_KEY",
         "pk_workers": "belongs to no tenant",
         "pk_instances": "belongs to no tenant",
+        "pk_signing_keys": "belongs to no tenant",
         "pk_installation_config_versions": "belongs to no tenant",
         "uq_tenants_slug": "a tenant is found by its slug",
         "uq_users_email": "a person signs in with an address alone, so it must name one account",
@@ -334,13 +337,52 @@ def test_operator_adds_rows_only_where_no_tenant_owns_them(catalogue: Catalogue)
         " AND has_any_column_privilege(%s, c.oid, 'INSERT') ORDER BY 1",
         OPERATOR_ROLE,
     )
-    assert writable == [("installation_config_versions",), ("instances",), ("rate_limits",), ("workers",)]
+    # And jobs, as their tenants have scheduled them: by a policy of its own, tried in tests/jobs/test_schedules.py.
+    assert writable == [
+        ("installation_config_versions",),
+        ("instances",),
+        ("jobs",),
+        ("rate_limits",),
+        ("signing_keys",),
+        ("workers",),
+    ]
+    narrowed = rows(
+        catalogue,
+        "SELECT tablename::text, policyname::text, cmd, roles::text[] FROM pg_policies"
+        " WHERE schemaname = 'public' AND permissive = 'RESTRICTIVE' ORDER BY 1",
+    )
+    assert narrowed == [
+        ("jobs", "scheduled", "INSERT", [OPERATOR_ROLE]),
+        ("sessions", "ending", "UPDATE", [OPERATOR_ROLE]),
+    ]
 
 
 def test_app_does_not_touch_what_is_no_tenant_s(catalogue: Catalogue) -> None:
     assert granted(catalogue, APP_ROLE) & {
         (table, privilege) for table in NOT_TENANTS for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")
     } == {("alembic_version", "SELECT"), ("installation_config_versions", "SELECT")}
+
+
+def test_signing_keys_cannot_be_replaced_in_place(catalogue: Catalogue) -> None:
+    """The app role sees nothing of them; the operator role adds and retires keys, and alters none."""
+    changeable = rows(
+        catalogue,
+        "SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = 'signing_keys'::regclass AND a.attnum > 0"
+        " AND has_column_privilege(%s, a.attrelid, a.attname, 'UPDATE') ORDER BY 1",
+        OPERATOR_ROLE,
+    )
+    assert changeable == [("retired_because",), ("retires_at",)]
+    for role in (APP_ROLE, READONLY_ROLE):
+        assert rows(
+            catalogue,
+            "SELECT has_any_column_privilege(%s, 'signing_keys', 'SELECT, INSERT, UPDATE')",
+            role,
+        ) == [(False,)]
+    shown = rows(
+        catalogue,
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'ops.signing_keys'::regclass AND attnum > 0",
+    )
+    assert ("sealed",) not in shown
 
 
 def granted(catalogue: Catalogue, role: str) -> set[tuple[str, str]]:

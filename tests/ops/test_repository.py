@@ -70,3 +70,23 @@ def test_purge_gone_takes_those_that_are_gone_long_enough(own_database: TestData
     assert states(db) == {"alive": "alive"}
     with db.operator_transaction() as session:
         assert not InstanceRepository(session).heartbeat(killed, config_revision=None)
+
+
+def test_view_shows_how_often_caches_help(own_database: TestDatabase) -> None:
+    db, instance_id = own_database.db, register(own_database.db, "web1")
+    lookups = {
+        "embeddings": {"memory": 5, "database": 2, "joined": 1, "computed": 2},
+        "components": {"memory": 0, "database": 0, "built": 0},
+    }
+    with db.operator_transaction() as session:
+        assert InstanceRepository(session).heartbeat(instance_id, config_revision=1, cache_lookups=lookups)
+    with own_database.admin() as connection:
+        connection.execute("SET ROLE secondbrain_readonly")
+        rows = connection.execute(
+            "SELECT instance, cache, lookups, hits, hit_ratio::float8, in_memory, in_database, missed, state"
+            " FROM ops.caches"
+        ).fetchall()
+    assert rows == [
+        ("web1", "components", 0, 0, None, 0, 0, 0, "alive"),
+        ("web1", "embeddings", 10, 8, 0.8, 5, 3, 2, "alive"),
+    ]

@@ -29,6 +29,14 @@ VALUES: Final = {
     "halfvec": ("'[1,0,0]'::halfvec", "'[-1,0,0]'::halfvec", "'[0,0,0]'::halfvec", "NULL::halfvec"),
     "text": ("'sample'", "'another'", "'%'", "NULL::text"),
     "integer": ("1", "1000000", "NULL::integer", "0"),
+    "integer[]": (
+        "ARRAY[1]",
+        "ARRAY[0, -5]",
+        "ARRAY[NULL, 1000000]::integer[]",
+        "'{}'::integer[]",
+        "NULL::integer[]",
+    ),
+    "bigint": ("NULL::bigint", "1", "0", "-7", "1000000"),
     "double precision": ("0.5", "0", "1", "-100", "'NaN'::float8", "NULL::float8"),
 }
 

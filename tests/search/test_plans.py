@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from backend.components.repository import PassageStatistics
 from backend.db.embedded import EmbeddedPostgres
 from backend.db.engine import APP_ROLE, SEARCH_ROLE
 from backend.db.transaction import Session
@@ -99,6 +100,30 @@ def test_search_of_a_large_tenant_uses_the_index(
     assert all(count >= 2 for count in used), f"scans of {INDEX} in each run: {used}"
 
 
+def test_search_counts_no_words_whose_frequency_is_known(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+    """From a share of the passages, as the lexicon does it; the best passages are the same, for less work."""
+    database, large, _ = filled
+    question = "word1 word2 word20 word900 word3000"
+    with database.db.transaction(large) as session:
+        statistics = PassageStatistics(session)
+        known = statistics.count_frequencies(large, every=4, count=500)
+        words = (statistics.measure(large)[0], known)
+        found = {}
+        for name, told in (("counted", None), ("known", words)):
+            before = scans(session)[0]
+            hits = SearchRepository(session).search(
+                large, question, [1.0] * DIMENSIONS, model="model", limit=20, words=told
+            )
+            found[name] = [hit.chunk_id for hit in hits], scans(session)[0] - before
+    assert words[0] == CHUNKS
+    assert {"word1", "word2", "word20"} <= known.keys()
+    assert "word3000" not in known
+    for word, count in _counts(database, large, "word1", "word2", "word20").items():
+        assert known[word] == pytest.approx(count, rel=0.1)
+    assert found["known"][0][:10] == found["counted"][0][:10]
+    assert found["known"][1] == found["counted"][1] - 3
+
+
 def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestDatabase, UUID, UUID]) -> None:
     """Neither its words nor its vectors are looked for in the whole table."""
     database, _, small = filled
@@ -141,6 +166,17 @@ def test_without_the_function_the_index_is_lost(filled: tuple[TestDatabase, UUID
     assert INDEX in plans["postgres"], plans
 
 
+def _counts(database: TestDatabase, tenant_id: UUID, *words: str) -> dict[str, int]:
+    """In how many passages each word stands."""
+    with database.admin() as connection:
+        rows = connection.execute(
+            "SELECT word, (SELECT count(*) FROM chunks WHERE tenant_id = %s AND search @@ word::tsquery)"
+            " FROM unnest(%s::text[]) AS word",
+            (tenant_id, list(words)),
+        ).fetchall()
+    return {str(word): int(str(count)) for word, count in rows}
+
+
 def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id: UUID, *words: str) -> Any:
     """The plan of what the function runs, as the role it runs as: its text with parameters for its arguments."""
     row = connection.execute(
@@ -158,6 +194,9 @@ def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id:
         "candidates": "100",
         "results": "20",
         "dense_weight": "0.3",
+        "counted_lexemes": "'{}'",
+        "frequencies": "'{}'",
+        "passages": "NULL",
     }
     connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))
     connection.execute(f"SET ROLE {SEARCH_ROLE}".encode())

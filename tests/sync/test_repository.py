@@ -227,3 +227,31 @@ def test_purge_finished_keeps_the_newest_run(own_database: TestDatabase) -> None
     assert get(db, account, runs[-1]).id == runs[-1]
     with pytest.raises(SyncRunNotFound):
         get(db, account, runs[0])
+
+
+def end_it(database: TestDatabase, run: SyncRun, ago: timedelta) -> None:
+    """As if the run had ended so long ago."""
+    with database.admin() as connection:
+        connection.execute(
+            "UPDATE sync_runs SET state = 'completed', finished_at = now() - %s WHERE id = %s", (ago, run.id)
+        )
+
+
+def test_current_run_is_none_a_day_after_its_end(
+    db: Database, database: TestDatabase, account: Account, connector_id: UUID, run: SyncRun
+) -> None:
+    def current() -> SyncRun | None:
+        with db.transaction(account.tenant_id) as session:
+            return SyncRunRepository(session).find_current(account.tenant_id, connector_id)
+
+    assert (found := current()) is not None
+    assert found.id == run.id
+    end_it(database, run, timedelta(hours=23, minutes=59))
+    assert current() is not None
+    end_it(database, run, timedelta(hours=24, seconds=5))
+    assert current() is None
+    # The history stays, and the next run is shown again.
+    assert get(db, account, run.id).state == "completed"
+    newer, _ = start(db, account, connector_id)
+    assert (found := current()) is not None
+    assert found.id == newer.id

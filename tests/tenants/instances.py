@@ -10,14 +10,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from backend.app import create_app
-from backend.settings import generate_key
 from backend.tenants.access import issue_access_token
 from backend.tenants.repository import SessionRepository, TenantRepository
 from backend.wiring import Services, wire
 from tests.conftest import Account, TestDatabase, settings_for
 
-#: Every instance of an installation has the same keys.
-KEYS: Final = generate_key()
 PASSWORD: Final = "Sup3rsecret"
 
 
@@ -97,7 +94,7 @@ class Instance:
 @contextmanager
 def web_instance(database: TestDatabase, name: str, **settings: str) -> Iterator[Instance]:
     """An instance called `name`, with `settings` as environment variables would give them."""
-    given = {"SECRET_KEYS": KEYS, "INSTANCE_NAME": name, "DATABASE_POOL_SIZE": "5", **settings}
+    given = {"INSTANCE_NAME": name, "DATABASE_POOL_SIZE": "5", **settings}
     services = wire(settings_for(database.url, **given))
     try:
         yield Instance(services, database)

@@ -43,16 +43,21 @@ def ask(
     history: Sequence[Mapping[str, str]] = (),
     limit: int = 15,
     expand: Callable[[UUID, str], str] | None = None,
+    count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
 ) -> Reply:
-    """Answers `question` from the tenant's documents; `expand` adds what the tenant calls things.
+    """Answers `question` from the tenant's documents; `expand` adds what the tenant calls things, `count_words` says
+    how frequent its words are.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
     searched = _expanded(expand, tenant_id, question)
+    words = _counted(count_words, tenant_id)
     vector = embedder.embed([searched])[0]
     with db.transaction(tenant_id) as session:
         repository = SearchRepository(session)
-        hits = repository.search(tenant_id, searched, vector.tolist(), model=embedder.model, limit=limit)
+        hits = repository.search(
+            tenant_id, searched, vector.tolist(), model=embedder.model, limit=limit, words=words
+        )
         is_empty = not hits and not repository.has_documents(tenant_id)
     if is_empty:
         return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), searched)
@@ -94,3 +99,15 @@ def _expanded(expand: Callable[[UUID, str], str] | None, tenant_id: UUID, questi
     except Exception:  # noqa: BLE001 - logged; whatever is wrong with the lexicon, the question stands as it is
         _log.exception("question not expanded")
         return question
+
+
+def _counted(
+    count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None, tenant_id: UUID
+) -> tuple[int, Mapping[str, int]] | None:
+    if count_words is None:
+        return None
+    try:
+        return count_words(tenant_id)
+    except Exception:  # noqa: BLE001 - logged; the search counts for itself
+        _log.exception("words not counted")
+        return None

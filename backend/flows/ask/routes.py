@@ -88,6 +88,7 @@ def search(body: Question) -> Response:
         history=[turn.model_dump() for turn in body.conversation_history[-10:]],
         limit=body.top_k,
         expand=s.lexicon.expand,
+        count_words=s.lexicon.count_words,
     )
     return answer(_view(body, reply, time.perf_counter() - started))
 

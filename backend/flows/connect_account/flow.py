@@ -9,10 +9,11 @@ from uuid import UUID
 
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Account, Credentials, OAuthProvider
-from backend.connectors.repository import ConnectorRepository, CredentialRepository, CredentialsNotFound
+from backend.connectors.repository import ConnectorRepository, CredentialRepository
 from backend.db.transaction import Database, Session
-from backend.errors import Invalid, StateError
-from backend.keyring import Keyring, SealBroken, TokenExpired, TokenInvalid
+from backend.errors import Invalid
+from backend.flows.schedule_sync.flow import plan
+from backend.keyring import Keyring, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
 from backend.sync.positions.repository import SyncPositionRepository
 
@@ -85,7 +86,8 @@ class ConnectAccount:
             pkce_kid=kid,
             expires_at=int(time.time() + self.lifetime.total_seconds()),
         )
-        with self.db.transaction(tenant_id) as session:
+        # Lost in a crash, an attempt is unknown: the person is asked to start again.
+        with self.db.statement(tenant_id, durable=False) as session:
             OAuthNonceRepository(session).issue(
                 tenant_id,
                 attempt.nonce,
@@ -105,18 +107,23 @@ class ConnectAccount:
 
     def confirmation(self, ticket: str, browser: str) -> str:
         """What the confirmation page's form carries: only this browser, for this ticket, has it."""
-        return self.keyring.derive_text(_CONFIRM, f"{ticket}\n{browser}")[1]
+        return self.keyring.mac(_CONFIRM, f"{ticket}\n{browser}".encode()).hex()
 
     def is_confirmed(self, ticket: str, browser: str, confirmation: str) -> bool:
         """Whether the form was rendered for this browser and this ticket."""
-        return secrets.compare_digest(self.confirmation(ticket, browser).encode(), confirmation.encode())
+        try:
+            mac = bytes.fromhex(confirmation)
+        except ValueError:
+            return False
+        return self.keyring.mac_matches(_CONFIRM, f"{ticket}\n{browser}".encode(), mac)
 
     def begin(self, attempt: Attempt, browser: str) -> str:
         """Binds the attempt to the browser, once; returns the provider's address.
 
         Raises what `OAuthNonceRepository.begin` raises.
         """
-        with self.db.transaction(attempt.tenant_id) as session:
+        # Lost in a crash, no browser has begun it: the callback is refused.
+        with self.db.statement(attempt.tenant_id, durable=False) as session:
             OAuthNonceRepository(session).begin(
                 attempt.tenant_id,
                 attempt.nonce,
@@ -132,7 +139,8 @@ class ConnectAccount:
 
     def consume(self, attempt: Attempt, browser: str) -> None:
         """Takes the attempt's nonce, once. Raises what `OAuthNonceRepository.consume` raises."""
-        with self.db.transaction(attempt.tenant_id) as session:
+        # Once means once, also after a crash.
+        with self.db.statement(attempt.tenant_id) as session:
             OAuthNonceRepository(session).consume(
                 attempt.tenant_id,
                 attempt.nonce,
@@ -160,27 +168,6 @@ class ConnectAccount:
                 account=account,
                 credentials=credentials,
             )
-
-    def disconnect(self, tenant_id: UUID, connector: Connector) -> bool:
-        """Forgets the credentials here, then ends them at the provider; False when that did not work."""
-        is_stored, opened = True, None
-        with self.db.transaction(tenant_id) as session:
-            try:
-                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id).secret
-            except CredentialsNotFound:
-                is_stored = False
-            except SealBroken:
-                # Its key is gone: it can be forgotten, but not shown to the provider to be ended there.
-                pass
-            ConnectorRepository(session).disconnect(tenant_id, connector.id)
-        provider = self.providers.get(connector.type)
-        if opened is None or provider is None:
-            return not is_stored
-        try:
-            provider.revoke(Credentials.from_json(opened))
-        except StateError:
-            return False
-        return True
 
     def _verifier(self, attempt: Attempt) -> str:
         # Derived, not stored: the same on every instance, and nowhere to be read (RFC 7636, 43 characters).
@@ -216,7 +203,8 @@ def store_connection(
     account: Account,
     credentials: Credentials,
 ) -> Connector:
-    """The connector, connected, with sealed credentials. Another account than before is read from its beginning."""
+    """The connector, connected, with sealed credentials and a schedule. Another account than before is read from its
+    beginning; the same one goes on where it was, with the documents that were kept."""
     connectors = ConnectorRepository(session)
     before = connectors.find(tenant_id, connector_type)
     was = before.account_id if before else None
@@ -232,4 +220,5 @@ def store_connection(
     )
     if was is not None and was != account.external_id:
         SyncPositionRepository(session).begin_anew(tenant_id, connector.id)
+    plan(session, connector)
     return connector

@@ -6,15 +6,10 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 
-from backend.errors import Forbidden
 from backend.flows.delete_document.flow import delete_document
-from backend.web import Answer, answer, principal, services
+from backend.web import Answer, answer, editor, services
 
 api = APIBlueprint("delete_document", __name__, abp_tags=[Tag(name="documents", description="What is known")])
-
-
-class ViewersMayNotDelete(Forbidden):
-    """Viewers of a workspace cannot delete its documents."""
 
 
 class DocumentPath(BaseModel):
@@ -29,9 +24,7 @@ class DocumentDeleted(Answer):
 @api.delete("/api/documents/<document_id>", responses={200: DocumentDeleted})
 def delete(path: DocumentPath) -> Response:
     """Take a document out of search and out of the graph at once; a later sync does not bring it back."""
-    who = principal()
-    if who.user.role == "viewer":
-        raise ViewersMayNotDelete
+    who = editor()
     with services().db.transaction(who.tenant_id) as session:
         chunks = delete_document(session, who.tenant_id, path.document_id)
     return answer(DocumentDeleted(embeddings_deleted=chunks))

@@ -63,6 +63,20 @@ class CredentialKeeper:
             return self.renew(connector, opened.version)
         return _held(opened)
 
+    def find(self, connector: Connector) -> Held | None:
+        """What is stored for a source that can do without, such as a key for more requests. Raises
+        CredentialsRejected when it cannot be opened."""
+        with self.db.transaction(connector.tenant_id) as session:
+            try:
+                opened = CredentialRepository(session, self.keyring).open(connector.tenant_id, connector.id)
+            except CredentialsNotFound:
+                return None
+            except SealBroken as error:
+                raise CredentialsRejected(
+                    "The stored key cannot be opened; configure the source again."
+                ) from error
+        return _held(opened)
+
     def renew(self, connector: Connector, version: int) -> Held:
         """Newer credentials than those of `version`, which the provider refuses or soon will: this process's, or
         another's that was faster.

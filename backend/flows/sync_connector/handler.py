@@ -19,6 +19,7 @@ from backend.connectors.providers.contract import (
     Source,
 )
 from backend.connectors.providers.provider import Provider, open_with
+from backend.connectors.removals.repository import RemovalRepository
 from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
@@ -37,6 +38,9 @@ _log = structlog.get_logger(__name__)
 #: Even where a source tells what was deleted, everything is listed again this often: who relies on being told every
 #: time drifts apart from the source, a little with every message that is lost.
 FULL_EVERY: Final = timedelta(days=7)
+
+_AFTER_REMOVAL: Final = timedelta(seconds=2)
+_REMOVING: Final = "Waiting until the documents of the connection before are deleted"
 
 
 class SyncGivenUp(StateError):
@@ -63,6 +67,11 @@ class SyncHandler:
             jobs.hold(claim)
             run = runs.get(tenant_id, run_id)
             connector = ConnectorRepository(session).get_by_id(tenant_id, run.connector_id)
+            removal = RemovalRepository(session).find(tenant_id, connector.id)
+            if removal is not None and removal.finished_at is None and run.created_at > removal.requested_at:
+                # Connected again meanwhile: what is read before all is gone would go as well.
+                runs.wait(tenant_id, run_id, until=jobs.postpone(claim, _AFTER_REMOVAL), note=_REMOVING)
+                return
             position = _position(session, connector)
             if runs.take_up(tenant_id, run_id, cursor=position.cursor, is_full=position.is_full) is None:
                 jobs.complete(claim)
@@ -114,7 +123,8 @@ class SyncHandler:
             raise SyncGivenUp(f"This installation has no connector for {connector.type}.")
         if connector.status == "disconnected":
             raise SyncGivenUp("The source was disconnected.")
-        held = self.keeper.current(connector) if provider.auth_type != "config" else None
+        keeper = self.keeper
+        held = keeper.find(connector) if provider.auth_type == "config" else keeper.current(connector)
         renewed_at: object = None
         anew = False
         turn.sweep()

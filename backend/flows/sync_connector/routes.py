@@ -1,5 +1,8 @@
-"""/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
+"""/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, follow."""
 
+import time
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,15 +13,18 @@ from pydantic import BaseModel, Field
 
 from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
+from backend.flows.list_sources.flow import SourcePath
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
-from backend.sync.failures.repository import SyncErrorRepository
+from backend.sync.failures.repository import FailingItemRepository
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunNotFound, SyncRunRepository
-from backend.sync.stream import Progress, error_of, follow, progress_of
+from backend.sync.progress.repository import SyncProgressRepository
+from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
+from backend.sync.stream import Viewer, error_of, follow, progress_of
 from backend.web import (
     Answer,
     answer,
     cookie_principal,
+    editor,
     found_principal,
     principal,
     public,
@@ -30,9 +36,20 @@ api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syn
 #: Whoever holds only a run's name may follow it for this long after its end.
 _NAME_LIVES_SECONDS = 3600
 
-
-class SourcePath(BaseModel):
-    connector_type: str
+#: What is shown of a run that has been over for a day.
+_IDLE = MappingProxyType(
+    {
+        "status": "idle",
+        "state": "idle",
+        "stage": "Nothing to sync right now",
+        "total_items": 0,
+        "processed_items": 0,
+        "failed_items": 0,
+        "percent_complete": 0.0,
+        "current_item": None,
+        "error_message": None,
+    }
+)
 
 
 class RunPath(BaseModel):
@@ -41,6 +58,10 @@ class RunPath(BaseModel):
 
 class StartBody(BaseModel):
     full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
+    since: datetime | None = Field(
+        None,
+        description="Of no effect: a sync goes on where the last one ended, so nothing since any time is missed",
+    )
 
 
 class SyncStarted(Answer):
@@ -61,6 +82,7 @@ class SyncStatus(BaseModel):
     documents_embedded: int
     documents_skipped: int
     documents_failed: int
+    failing_count: int = Field(description="Items the source has that cannot be taken now, of whichever sync")
     chunks_created: int
     current_file: str | None
     error: str | None
@@ -73,16 +95,9 @@ class SyncStatusAnswer(Answer):
     status: SyncStatus
 
 
-class SyncFailure(BaseModel):
-    external_id: str
-    url: str | None
-    stage: str
-    reason: str
-
-
-class SyncFailures(Answer):
-    failures: list[SyncFailure]
-    total: int
+class AllCancelled(Answer):
+    message: str
+    cancelled: list[str] = Field(description="Types of the sources whose syncs were running")
 
 
 class ProgressAnswer(Answer):
@@ -94,14 +109,17 @@ def start(path: SourcePath) -> Response:
     """Sync a source from where the last sync ended, or join the sync that is running."""
     # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
     wishes = StartBody.model_validate(request.get_json(silent=True, force=True) or {})
-    who = principal()
+    who = editor()
     s = services()
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
         run, is_new = start_sync(session, connector, requested_by=who.user_id, is_full=wishes.full_sync)
+    message = "Sync started." if is_new else "This source is being synced already."
+    if wishes.full_sync and not is_new and not run.is_full:
+        message += " Ask again for everything when that is over."
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
-        message="Sync started." if is_new else "This source is being synced already.",
+        message=message,
         connector_id=str(connector.id),
         run_id=str(run.id),
         sync_id=name,
@@ -120,26 +138,17 @@ def status(path: SourcePath) -> Response:
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-    return answer(SyncStatusAnswer(status=_status(run or None)))
-
-
-@api.get("/api/integrations/<connector_type>/sync/failures", responses={200: SyncFailures})
-def failures(path: SourcePath) -> Response:
-    """Which items the newest sync could not take, each with its reason."""
-    who = principal()
-    with services().db.transaction(who.tenant_id) as session:
-        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-        rows = SyncErrorRepository(session).list_of(who.tenant_id, run.id) if run else ()
-    views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
-    return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
+        run = connector and SyncRunRepository(session).find_current(who.tenant_id, connector.id)
+        failing = (
+            FailingItemRepository(session).count_failing(who.tenant_id, connector.id) if connector else 0
+        )
+    return answer(SyncStatusAnswer(status=_status(run or None, failing)))
 
 
 @api.post("/api/integrations/<connector_type>/sync/cancel", responses={200: Answer})
 def cancel(path: SourcePath) -> Response:
     """Stop the running sync within one page; what it stored stays."""
-    who = principal()
+    who = editor()
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         if connector is None:
@@ -150,14 +159,36 @@ def cancel(path: SourcePath) -> Response:
     return answer(Answer())
 
 
+@api.post("/api/integrations/sync/cancel-all", responses={200: AllCancelled})
+def cancel_all() -> Response:
+    """Stop every running sync of the workspace within one page; what they stored stays."""
+    who = editor()
+    with services().db.transaction(who.tenant_id) as session:
+        runs = sorted(
+            (
+                run
+                for run in SyncRunRepository(session).list_latest(who.tenant_id).values()
+                if not run.is_finished
+            ),
+            key=lambda run: run.connector_type,
+        )
+        for run in runs:
+            cancel_sync(session, run, cancelled_by=who.user_id)
+    types = [run.connector_type for run in runs]
+    return answer(AllCancelled(message=f"{len(types)} syncs are stopped.", cancelled=types))
+
+
 @api.get("/api/sync-progress/<sync_id>", responses={200: ProgressAnswer})
 def progress(path: RunPath) -> Response:
     """How far a sync is, once."""
     who = principal()
     run_id = _run_of(path.sync_id, who.tenant_id)
-    with services().db.transaction(who.tenant_id) as session:
-        run = SyncRunRepository(session).get(who.tenant_id, run_id)
-    return answer(ProgressAnswer(progress=progress_of(run, sync_id=path.sync_id).data))
+    with services().db.statement(who.tenant_id) as unit:
+        runs = SyncProgressRepository(unit)
+        run = runs.get(who.tenant_id, run_id)
+        is_idle = run.is_finished and runs.ended_longer_ago(who.tenant_id, run_id, seconds=IDLE_AFTER_SECONDS)
+    data = progress_of(run, sync_id=path.sync_id).data
+    return answer(ProgressAnswer(progress={**data, **_IDLE} if is_idle else data))
 
 
 @api.get("/api/sync-progress/<sync_id>/stream", responses={200: None})
@@ -175,21 +206,18 @@ def stream(path: RunPath) -> Response:
         tenant_id, run_id = who.tenant_id, _run_of(path.sync_id, who.tenant_id)
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
-    with s.db.transaction(tenant_id) as session:
-        runs = SyncRunRepository(session)
-        run = runs.get(tenant_id, run_id)
-        if who is None and runs.ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
-            raise SyncRunNotFound
+    run = s.run_reads.read(tenant_id, run_id, since=time.monotonic()).run
+    if who is None and run.is_finished:
+        with s.db.transaction(tenant_id) as session:
+            if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
+                raise SyncRunNotFound
     last_seen = request.headers.get("Last-Event-ID", "")
     if run.is_finished and last_seen.isdecimal() and int(last_seen) >= run.seq:
         return Response(status=204)
 
-    def show(current: SyncRun) -> Progress:
-        return progress_of(current, sync_id=path.sync_id, with_note=who is not None)
-
-    frames = follow(s.db, s.listener, tenant_id, run_id, show=show)
+    viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        frames,
+        follow(s.run_reads, s.listener, tenant_id, run_id, viewer),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
@@ -211,7 +239,7 @@ def _is_local(public_url: str) -> bool:
     return (parts.scheme, parts.hostname, parts.port) == ("http", "localhost", 5003)
 
 
-def _status(run: SyncRun | None) -> SyncStatus:
+def _status(run: SyncRun | None, failing: int) -> SyncStatus:
     if run is None:
         wire, share = "idle", 0.0
     elif run.state in ("completed", "completed_with_errors"):
@@ -230,6 +258,7 @@ def _status(run: SyncRun | None) -> SyncStatus:
         documents_embedded=run.stored_count + run.unchanged_count if run else 0,
         documents_skipped=run.unchanged_count if run else 0,
         documents_failed=run.failed_count if run else 0,
+        failing_count=failing,
         chunks_created=run.chunk_count if run else 0,
         current_file=run.note if run else None,
         error=error_of(run) if run else None,

@@ -31,6 +31,7 @@ from backend.flows.sync_connector.batch import Batch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import Known, SyncItemRepository
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunRepository
 
 ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
@@ -182,13 +183,9 @@ class Turn:
                 runs.cancel(self._tenant_id, self._run_id)
                 jobs.end_cancelled(self._claim)
         self._wrote_at = time.monotonic()
-        for outcome, count in (
-            ("stored", result.stored),
-            ("unchanged", result.unchanged),
-            ("failed", len(result.failures)),
-            ("deleted", result.deleted),
-        ):
-            ITEMS.labels(self._connector.type, outcome).inc(count)
+        for outcome in ("stored", "unchanged", "deleted"):
+            ITEMS.labels(self._connector.type, outcome).inc(getattr(result, outcome))
+        ITEMS.labels(self._connector.type, "failed").inc(len(result.failures))
         if not goes_on:
             raise TurnOver
 
@@ -261,12 +258,13 @@ class Turn:
         if time.monotonic() - max(self._noted_at, self._wrote_at) < _SECONDS_BETWEEN_NOTES:
             return
         self._noted_at = time.monotonic()
-        with self._db.transaction(self._tenant_id) as session:
-            goes_on = JobRepository(session).hold(self._claim)
-            SyncRunRepository(session).describe(
-                self._tenant_id, self._run_id, stage="indexing", note=title[:200].replace("\x00", "")
+        note = title[:200].replace("\x00", "")
+        # The next one comes in a moment: none of them is worth waiting for the disk.
+        with self._db.statement(self._tenant_id, durable=False) as unit:
+            goes_on = SyncProgressRepository(unit).note(
+                self._tenant_id, self._run_id, self._claim, stage="indexing", note=note
             )
-        if not goes_on:
+        if not goes_on:  # or the job is not ours any more, as the next line finds out
             self._end_cancelled()
 
     def _end_cancelled(self) -> None:
