@@ -71,5 +71,6 @@ def _watch(hands: Crew, client: Client, marks: Sequence[int]) -> list[Row]:
         if processed >= marks[len(rows)]:
             speed = (processed - done) / (now - at)
             rows.append({"items": processed, "rss_mb": rss, "peak_mb": peak, "items_per_s": speed})
+            print(dict(rows[-1]), flush=True)  # noqa: T201
             at, done, peak = now, processed, 0.0
     return rows

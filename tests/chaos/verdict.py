@@ -24,13 +24,17 @@ class Verdict:
 
 def look(crew: Crew) -> tuple[set[str], int, int]:
     """(stored items, how many are recorded as stored and are not, how many are there more than once), now."""
-    stored = crew.rows(
-        "SELECT d.external_id, count(*) FROM documents AS d WHERE d.deleted_at IS NULL"
-        " AND EXISTS (SELECT FROM chunks AS c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.id) GROUP BY 1"
+    # One statement, one moment: the sync goes on meanwhile.
+    rows = crew.rows(
+        "WITH stored AS (SELECT d.external_id, count(*) AS copies FROM documents AS d WHERE d.deleted_at IS NULL"
+        " AND EXISTS (SELECT FROM chunks AS c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.id) GROUP BY 1),"
+        " recorded AS (SELECT external_id FROM sync_items WHERE state = 'stored')"
+        " SELECT external_id, coalesce(copies, 0), r.external_id IS NOT NULL"
+        " FROM stored FULL JOIN recorded AS r USING (external_id)"
     )
-    names = {name for name, _ in stored}
-    recorded = {name for (name,) in crew.rows("SELECT external_id FROM sync_items WHERE state = 'stored'")}
-    return names, len(recorded - names), sum(count - 1 for _, count in stored)
+    names = {name for name, copies, _ in rows if copies}
+    missing = sum(is_recorded and not copies for _, copies, is_recorded in rows)
+    return names, missing, sum(copies - 1 for _, copies, _ in rows if copies)
 
 
 def judge(crew: Crew, faults: Faults, runs: Sequence[UUID]) -> Verdict:
