@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from backend.flows.ask.flow import Reply, ask
-from backend.search.repository import Hit
+from backend.search.repository import Filters, Hit
 from backend.web import Answer, answer, only_reads, principal, services
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
@@ -23,11 +23,26 @@ class Turn(BaseModel):
     content: str = Field(max_length=50_000)
 
 
+_Names = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=50)]
+
+
+class DocumentFilters(BaseModel):
+    """Which documents may answer; what is left out lets all of them."""
+
+    source_types: _Names = []
+    kinds: _Names = []
+    authors: _Names = Field([], description="Names as the source has them, whatever their case")
+    labels: _Names = Field([], description="Any of them")
+    since: AwareDatetime | None = Field(None, description="Changed at the source at or after")
+    until: AwareDatetime | None = Field(None, description="Changed at the source before")
+
+
 class Question(BaseModel):
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
     conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
     top_k: int = Field(15, ge=1, le=50)
     include_sources: bool = True
+    filters: DocumentFilters = DocumentFilters()
 
 
 class SourceView(BaseModel):
@@ -89,6 +104,7 @@ def search(body: Question) -> Response:
         limit=body.top_k,
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
+        filters=Filters(**body.filters.model_dump()),
     )
     return answer(_view(body, reply, time.perf_counter() - started))
 
