@@ -27,12 +27,10 @@ _LONGEST_GAP = 3
 #: A longer question is a text; what its first words say is enough.
 _MOST_PAIRS = 24
 
-_LEXEMES = text(
-    "SELECT lexeme, positions FROM unnest(to_tsvector('english', :question)) ORDER BY positions[1], lexeme"
-)
+_LEXEMES = text("SELECT lexeme, positions FROM unnest(words_of(:question)) ORDER BY positions[1], lexeme")
 
 _WORDS = text(
-    "SELECT tsvector_to_array(to_tsvector('english', word)) FROM unnest(CAST(:words AS text[])) WITH ORDINALITY"
+    "SELECT tsvector_to_array(words_of(word)) FROM unnest(CAST(:words AS text[])) WITH ORDINALITY"
     " AS w (word, place) ORDER BY place"
 )
 

@@ -7,6 +7,23 @@ down_revision = "0020"
 branch_labels = None
 depends_on = None
 
+#: How text becomes lexemes, both when it is stored and when it is asked for. Where the database's locale is C, Postgres
+#: takes every character beyond ASCII for a letter, so that a word in typographic quotes was found by nobody; and it takes
+#: "storage/memory" for a path. So: one kind of apostrophe, and blanks for punctuation, symbols and Markdown's marks.
+WORDS = r"""
+CREATE FUNCTION words_of(passage text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(
+        translate(passage, E'\u2018\u2019\u02BC/_*`|~', '''''''      '),
+        '[\u00A1-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u2010-\u206F\u20A0-\u20CF\u2190-\u2BFF\u3000-\u303F'
+        '\uFE00-\uFE0F\uFF00-\uFF0F\U0001F000-\U0001FAFF]+', ' ', 'g'))
+$$;
+COMMENT ON FUNCTION words_of IS 'The lexemes of a text, for chunks and for questions alike';
+REVOKE ALL ON FUNCTION words_of FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION words_of TO secondbrain_app;
+"""
+
 #: As before (0006 explains whose rights it has and why), with other scores.
 #:
 #: By words: BM25 (Robertson and Zaragoza, 2009) with its usual k1 = 1.2 and b = 0.75, a word of the title or of a
@@ -216,6 +233,7 @@ REVOKE CREATE ON SCHEMA public FROM secondbrain_search;"""
 
 
 def upgrade() -> None:
+    op.execute(WORDS)
     _drop("search_chunks")
     op.execute(SEARCH)
 
@@ -223,6 +241,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     _drop("search_chunks", "count_lexemes")
     op.execute(SEARCH_BEFORE)
+    op.execute("DROP FUNCTION words_of")
 
 
 def _drop(*functions: str) -> None:

@@ -40,7 +40,7 @@ VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a'
 # Words as in any language: a few in every passage, most of them in hardly any.
 _CHUNKS: Final = """
 INSERT INTO chunks (tenant_id, document_id, ordinal, text, start_offset, end_offset, search, embedding, embedding_model)
-SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), to_tsvector('english', words), vector::halfvec, 'model'
+SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), words_of(words), vector::halfvec, 'model'
 FROM generate_series(1, %(count)s) AS n,
      LATERAL (SELECT string_agg('word' || (exp(random() * 8.5))::int, ' ') AS words
               FROM generate_series(1, 60 + 0 * n)) AS passage,

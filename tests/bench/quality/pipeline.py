@@ -54,9 +54,7 @@ class Tenant:
     def lexemes(self, question: str) -> list[str]:
         """The question's words as Postgres stems them."""
         with self._database.admin() as connection:
-            row = connection.execute(
-                "SELECT tsvector_to_array(to_tsvector('english', %s))", (question,)
-            ).fetchone()
+            row = connection.execute("SELECT tsvector_to_array(words_of(%s))", (question,)).fetchone()
         assert row is not None
         lexemes: list[str] = row[0]  # type: ignore[assignment]
         return lexemes
