@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 #: Passages each of the two rankings puts forward.
 CANDIDATES = 100
 
-#: Weight of the score by meaning; the rest is the weight of the score by words. Of a few tried, the largest that was
-#: right for each of three collections when the other two chose it, and that cost company documents nothing.
+#: Weight of the score by meaning; the rest is the weight of the score by words. Of a few tried, the largest with which
+#: company documents lost nothing against smaller ones; what other weights gain and lose is in docs/benchmarks.md.
 DENSE_WEIGHT = 0.4
 
 #: So many passages of one document may come before all other documents' passages have.

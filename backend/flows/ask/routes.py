@@ -23,16 +23,16 @@ class Turn(BaseModel):
     content: str = Field(max_length=50_000)
 
 
-_Names = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=50)]
+_Names = Annotated[tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(max_length=50)]
 
 
 class DocumentFilters(BaseModel):
     """Which documents may answer; what is left out lets all of them."""
 
-    source_types: _Names = []
-    kinds: _Names = []
-    authors: _Names = Field([], description="Names as the source has them, whatever their case")
-    labels: _Names = Field([], description="Any of them")
+    source_types: _Names = ()
+    kinds: _Names = ()
+    authors: _Names = Field((), description="Names as the source has them, whatever their case")
+    labels: _Names = Field((), description="Any of them")
     since: AwareDatetime | None = Field(None, description="Changed at the source at or after")
     until: AwareDatetime | None = Field(None, description="Changed at the source before")
 
@@ -42,7 +42,7 @@ class Question(BaseModel):
     conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
     top_k: int = Field(15, ge=1, le=50)
     include_sources: bool = True
-    filters: DocumentFilters = DocumentFilters()
+    filters: DocumentFilters | None = None
 
 
 class SourceView(BaseModel):
@@ -104,7 +104,7 @@ def search(body: Question) -> Response:
         limit=body.top_k,
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
-        filters=Filters(**body.filters.model_dump()),
+        filters=Filters(**body.filters.model_dump()) if body.filters else None,
     )
     return answer(_view(body, reply, time.perf_counter() - started))
 
