@@ -25,6 +25,8 @@ ROUTES = (
     "backend.tenants.routes",
     "backend.tenants.api_keys.routes",
     "backend.documents.routes",
+    "backend.documents.review.routes",
+    "backend.documents.uploads.routes",
     "backend.configs.routes",
     "backend.flows.connect_account.routes",
     "backend.flows.sync_connector.routes",
@@ -32,5 +34,7 @@ ROUTES = (
     "backend.flows.reload_parser.routes",
     "backend.flows.deactivate.routes",
     "backend.knowledge.routes",
-    "backend.flows.delete_document.routes",
+    "backend.flows.delete_documents.routes",
+    "backend.flows.upload_documents.routes",
+    "backend.flows.classify_documents.routes",
 )

@@ -55,6 +55,10 @@ class AdministratorsOnly(Forbidden):
     """Only administrators of the workspace may do this."""
 
 
+class ViewersMayNotChange(Forbidden):
+    """Viewers of a workspace cannot change what is in it."""
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with the fields existing clients read (`success`, `error`, `error_code`)."""
 
@@ -92,6 +96,14 @@ def administrator() -> Principal:
     who = principal()
     if not who.is_admin:
         raise AdministratorsOnly
+    return who
+
+
+def editor() -> Principal:
+    """The same, anybody but a viewer. Raises ViewersMayNotChange."""
+    who = principal()
+    if who.user.role == "viewer":
+        raise ViewersMayNotChange
     return who
 
 

@@ -10,12 +10,15 @@ import structlog
 
 from backend import __version__
 from backend.components.repository import ComponentRepository
+from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
+from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
+from backend.flows.upload_documents.handler import UploadHandler
 from backend.jobs.repository import JobRepository, WorkerRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
@@ -73,6 +76,11 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
     ),
+    Chore(
+        "purge uploads",
+        timedelta(minutes=10),
+        lambda session: UploadRepository(session).purge_failed(older_than=timedelta(days=30)),
+    ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
     Chore(
         "purge embedding_cache",
@@ -118,7 +126,11 @@ def work(settings: Settings) -> None:
     worker = Worker(
         services.db,
         services.listener,
-        {JOB_KIND: handler, BEGIN_KIND: BeginSyncHandler(services.db)},
+        {
+            JOB_KIND: handler,
+            BEGIN_KIND: BeginSyncHandler(services.db),
+            UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
+        },
         name=instance,
         version=__version__,
         threads=settings.worker_threads,

@@ -795,6 +795,186 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
 
+-- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.documents (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid,
+    external_id text NOT NULL,
+    source_type text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    file_name text NOT NULL,
+    mime_type text NOT NULL,
+    url text,
+    author text,
+    content text NOT NULL,
+    content_sha256 bytea NOT NULL,
+    byte_size integer NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    classification text DEFAULT 'work'::text NOT NULL,
+    source_created_at timestamp with time zone,
+    source_updated_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    status text DEFAULT 'classified'::text NOT NULL,
+    classification_confidence double precision,
+    classification_reason text,
+    reviewed_by uuid,
+    reviewed_at timestamp with time zone,
+    review_note text,
+    deleted_by uuid,
+    CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
+    CONSTRAINT ck_documents_confidence_is_a_share CHECK (((classification_confidence >= (0)::double precision) AND (classification_confidence <= (1)::double precision))),
+    CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
+    CONSTRAINT ck_documents_content_is_not_empty CHECK ((content <> ''::text)),
+    CONSTRAINT ck_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'classified'::text, 'confirmed'::text, 'rejected'::text, 'archived'::text])))
+);
+
+ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.documents OWNER TO secondbrain_owner;
+
+-- Name: TABLE documents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.documents IS 'Everything known, as text with its origin; what search finds are its chunks';
+
+-- Name: COLUMN documents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN documents.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN documents.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.connector_id IS 'Where it came from; none for imports';
+
+-- Name: COLUMN documents.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.external_id IS 'Its id at the source, such as a path';
+
+-- Name: COLUMN documents.source_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_type IS 'github, file, email, …, as clients group it';
+
+-- Name: COLUMN documents.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.kind IS 'readme, doc, code, issue, pull_request, file, …';
+
+-- Name: COLUMN documents.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.title IS 'What people call it';
+
+-- Name: COLUMN documents.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.file_name IS 'Name with the ending that says its format';
+
+-- Name: COLUMN documents.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.mime_type IS 'Format found by the parser';
+
+-- Name: COLUMN documents.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.url IS 'Where a person opens the original';
+
+-- Name: COLUMN documents.author; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.author IS 'Who wrote it, as the source says';
+
+-- Name: COLUMN documents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content IS 'The whole text; Markdown where the format has structure';
+
+-- Name: COLUMN documents.content_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content_sha256 IS 'SHA-256 of what the source sent; the same means nothing to do';
+
+-- Name: COLUMN documents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.byte_size IS 'Bytes the source sent';
+
+-- Name: COLUMN documents.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.metadata IS 'Labels, path, repository, state and the like';
+
+-- Name: COLUMN documents.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification IS 'work, personal, spam or unknown';
+
+-- Name: COLUMN documents.source_created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_created_at IS 'When it was written at the source';
+
+-- Name: COLUMN documents.source_updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_updated_at IS 'When it last changed at the source';
+
+-- Name: COLUMN documents.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.created_at IS 'When the row was written';
+
+-- Name: COLUMN documents.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.updated_at IS 'When its content was last replaced';
+
+-- Name: COLUMN documents.deleted_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.deleted_at IS 'When it was deleted here; its chunks are gone, a sync will not bring it back';
+
+-- Name: COLUMN documents.status; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.status IS 'classified (by rules or a model), confirmed or rejected (by a person), …; rejected ones are out of search';
+
+-- Name: COLUMN documents.classification_confidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification_confidence IS 'How sure the classification is, 0 to 1; none if nothing has looked at it';
+
+-- Name: COLUMN documents.classification_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification_reason IS 'Why it was classified so, for a person';
+
+-- Name: COLUMN documents.reviewed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.reviewed_by IS 'Who confirmed or rejected it last';
+
+-- Name: COLUMN documents.reviewed_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.reviewed_at IS 'When that was';
+
+-- Name: COLUMN documents.review_note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.review_note IS 'What they wrote about it';
+
+-- Name: COLUMN documents.deleted_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.deleted_by IS 'Who deleted it here';
+
+-- Name: documents; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.documents AS
+ SELECT t.slug AS tenant,
+    d.source_type,
+    d.status,
+    d.classification,
+    count(*) AS documents,
+    sum(d.byte_size) AS bytes,
+    bool_and(((d.status <> 'rejected'::text) AND (d.classification = ANY (ARRAY['work'::text, 'unknown'::text])))) AS is_searched
+   FROM (public.documents d
+     JOIN public.tenants t ON ((t.id = d.tenant_id)))
+  WHERE (d.deleted_at IS NULL)
+  GROUP BY t.slug, d.source_type, d.status, d.classification
+  ORDER BY t.slug, (count(*)) DESC;
+
+ALTER VIEW ops.documents OWNER TO secondbrain_operator;
+
+-- Name: VIEW documents; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.documents IS 'Documents by source, status and classification, and whether search looks at them';
+
 -- Name: embedding_cache; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.embedding_cache (
@@ -2496,127 +2676,6 @@ COMMENT ON COLUMN public.chunks.embedding IS 'Meaning as a unit vector of embedd
 
 COMMENT ON COLUMN public.chunks.embedding_model IS 'Which model made the vector; only equals are compared';
 
--- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.documents (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    connector_id uuid,
-    external_id text NOT NULL,
-    source_type text NOT NULL,
-    kind text NOT NULL,
-    title text NOT NULL,
-    file_name text NOT NULL,
-    mime_type text NOT NULL,
-    url text,
-    author text,
-    content text NOT NULL,
-    content_sha256 bytea NOT NULL,
-    byte_size integer NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    classification text DEFAULT 'work'::text NOT NULL,
-    source_created_at timestamp with time zone,
-    source_updated_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deleted_at timestamp with time zone,
-    CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
-    CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
-    CONSTRAINT ck_documents_content_is_not_empty CHECK ((content <> ''::text))
-);
-
-ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.documents OWNER TO secondbrain_owner;
-
--- Name: TABLE documents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.documents IS 'Everything known, as text with its origin; what search finds are its chunks';
-
--- Name: COLUMN documents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN documents.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN documents.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.connector_id IS 'Where it came from; none for imports';
-
--- Name: COLUMN documents.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.external_id IS 'Its id at the source, such as a path';
-
--- Name: COLUMN documents.source_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_type IS 'github, file, email, …, as clients group it';
-
--- Name: COLUMN documents.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.kind IS 'readme, doc, code, issue, pull_request, file, …';
-
--- Name: COLUMN documents.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.title IS 'What people call it';
-
--- Name: COLUMN documents.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.file_name IS 'Name with the ending that says its format';
-
--- Name: COLUMN documents.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.mime_type IS 'Format found by the parser';
-
--- Name: COLUMN documents.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.url IS 'Where a person opens the original';
-
--- Name: COLUMN documents.author; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.author IS 'Who wrote it, as the source says';
-
--- Name: COLUMN documents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.content IS 'The whole text; Markdown where the format has structure';
-
--- Name: COLUMN documents.content_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.content_sha256 IS 'SHA-256 of what the source sent; the same means nothing to do';
-
--- Name: COLUMN documents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.byte_size IS 'Bytes the source sent';
-
--- Name: COLUMN documents.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.metadata IS 'Labels, path, repository, state and the like';
-
--- Name: COLUMN documents.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.classification IS 'work, personal, spam or unknown';
-
--- Name: COLUMN documents.source_created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_created_at IS 'When it was written at the source';
-
--- Name: COLUMN documents.source_updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_updated_at IS 'When it last changed at the source';
-
--- Name: COLUMN documents.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.created_at IS 'When the row was written';
-
--- Name: COLUMN documents.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.updated_at IS 'When its content was last replaced';
-
--- Name: COLUMN documents.deleted_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.deleted_at IS 'When it was deleted here; its chunks are gone, a sync will not bring it back';
-
 -- Name: tenants; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.tenants AS
@@ -2646,6 +2705,120 @@ ALTER VIEW ops.tenants OWNER TO secondbrain_operator;
 -- Name: VIEW tenants; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.tenants IS 'Who uses how much; the biggest first';
+
+-- Name: uploads; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.uploads (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    file_name text NOT NULL,
+    title text,
+    mime_type text NOT NULL,
+    url text,
+    classification text,
+    byte_size integer NOT NULL,
+    sha256 bytea NOT NULL,
+    body bytea,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    reason text,
+    uploaded_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_uploads_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
+    CONSTRAINT ck_uploads_content_is_hashed CHECK ((length(sha256) = 32)),
+    CONSTRAINT ck_uploads_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_uploads_failed_keeps_no_body CHECK (((state = 'failed'::text) = (body IS NULL))),
+    CONSTRAINT ck_uploads_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'stored'::text, 'failed'::text])))
+);
+ALTER TABLE ONLY public.uploads ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.uploads FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.uploads OWNER TO secondbrain_owner;
+
+-- Name: TABLE uploads; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.uploads IS 'Files that people handed in, as they came; the document made of one has its id';
+
+-- Name: COLUMN uploads.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN uploads.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN uploads.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.file_name IS 'What the file was called';
+
+-- Name: COLUMN uploads.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.title IS 'What the sender calls it; else its text says';
+
+-- Name: COLUMN uploads.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.mime_type IS 'What the sender says it is; the content decides';
+
+-- Name: COLUMN uploads.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.url IS 'Where it was fetched from, if it was';
+
+-- Name: COLUMN uploads.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.classification IS 'What the sender says it is about: work, personal, spam or unknown';
+
+-- Name: COLUMN uploads.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.byte_size IS 'Bytes of the file';
+
+-- Name: COLUMN uploads.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.sha256 IS 'SHA-256 of the file; the same bytes are the same document';
+
+-- Name: COLUMN uploads.body; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.body IS 'The file itself, for reading and for downloads; gone if it could not be read';
+
+-- Name: COLUMN uploads.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.state IS 'waiting for a worker, stored, or failed';
+
+-- Name: COLUMN uploads.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.reason IS 'Why it failed, for a person';
+
+-- Name: COLUMN uploads.uploaded_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.uploaded_by IS 'Who handed it in last';
+
+-- Name: COLUMN uploads.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.created_at IS 'When the row was written';
+
+-- Name: COLUMN uploads.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.finished_at IS 'When it was stored or failed';
+
+-- Name: uploads; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.uploads AS
+ SELECT t.slug AS tenant,
+    u.state,
+    u.reason,
+    u.byte_size AS bytes,
+    u.created_at,
+    (COALESCE(u.finished_at, now()) - u.created_at) AS took,
+    u.id
+   FROM (public.uploads u
+     JOIN public.tenants t ON ((t.id = u.tenant_id)))
+  ORDER BY (u.state <> 'waiting'::text), u.created_at DESC;
+
+ALTER VIEW ops.uploads OWNER TO secondbrain_operator;
+
+-- Name: VIEW uploads; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.uploads IS 'Files handed in: which wait, which failed and why; the waiting ones first';
 
 -- Name: workers; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -2901,6 +3074,11 @@ ALTER TABLE ONLY public.tenant_components
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
 
+-- Name: uploads pk_uploads; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT pk_uploads PRIMARY KEY (tenant_id, id);
+
 -- Name: users pk_users; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -3032,6 +3210,10 @@ CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btre
 
 CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
 
+-- Name: ix_uploads_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_uploads_newest ON public.uploads USING btree (tenant_id, created_at DESC, id);
+
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_workers_heartbeat_at ON public.workers USING btree (heartbeat_at);
@@ -3059,6 +3241,10 @@ CREATE UNIQUE INDEX uq_sync_runs_unfinished ON public.sync_runs USING btree (ten
 -- Name: uq_tenants_slug; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_tenants_slug ON public.tenants USING btree (slug);
+
+-- Name: uq_uploads_sha256; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_uploads_sha256 ON public.uploads USING btree (tenant_id, sha256);
 
 -- Name: uq_users_email; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -3123,6 +3309,16 @@ ALTER TABLE ONLY public.credentials
 
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE SET NULL (connector_id);
+
+-- Name: documents fk_documents_deleter; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_deleter FOREIGN KEY (tenant_id, deleted_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (deleted_by);
+
+-- Name: documents fk_documents_reviewer; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_reviewer FOREIGN KEY (tenant_id, reviewed_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (reviewed_by);
 
 -- Name: documents fk_documents_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3309,6 +3505,16 @@ ALTER TABLE ONLY public.tenant_components
 ALTER TABLE ONLY public.tenant_components
     ADD CONSTRAINT fk_tenant_components_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: uploads fk_uploads_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT fk_uploads_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: uploads fk_uploads_uploader; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT fk_uploads_uploader FOREIGN KEY (tenant_id, uploaded_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (uploaded_by);
+
 -- Name: users fk_users_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -3486,6 +3692,10 @@ CREATE POLICY operator ON public.tenant_components TO secondbrain_operator USING
 
 CREATE POLICY operator ON public.tenants TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: uploads operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.uploads TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: users operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -3636,6 +3846,10 @@ CREATE POLICY tenant ON public.tenant_components TO secondbrain_app USING ((tena
 
 CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: uploads tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.uploads TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: users tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -3647,6 +3861,10 @@ ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
 -- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+
+-- Name: uploads; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.uploads ENABLE ROW LEVEL SECURITY;
 
 -- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3830,6 +4048,46 @@ GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE documents; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO secondbrain_app;
+
+-- Name: COLUMN documents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.source_type; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(source_type) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.classification; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(classification) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.deleted_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.status; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(status) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: TABLE documents; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.documents TO secondbrain_readonly;
 
 -- Name: TABLE embedding_cache; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -4222,37 +4480,46 @@ GRANT SELECT(document_id) ON TABLE public.chunks TO secondbrain_operator;
 
 GRANT SELECT(embedding_model) ON TABLE public.chunks TO secondbrain_operator;
 
--- Name: TABLE documents; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO secondbrain_app;
-
--- Name: COLUMN documents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(tenant_id) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(id) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.source_type; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(source_type) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(byte_size) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(created_at) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.deleted_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
-
 -- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
+
+-- Name: TABLE uploads; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.uploads TO secondbrain_app;
+GRANT DELETE ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.reason; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(reason) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.finished_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(finished_at) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: TABLE uploads; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.uploads TO secondbrain_readonly;
 
 -- Name: TABLE workers; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

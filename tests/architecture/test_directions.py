@@ -83,6 +83,7 @@ WORKERS_ONLY: Final = (
     "backend.documents.parsing",
     "backend.connectors.providers.*.source",
     "backend.flows.sync_connector.handler",
+    "backend.flows.upload_documents.handler",
     "backend.jobs.worker",
 )
 

@@ -48,6 +48,10 @@ PUBLIC: Final = MappingProxyType(
 COOKIE: Final = MappingProxyType(
     {
         ("GET", "/api/document/<document_id>/view"): "a link in an answer, opened in a browser; only reads",
+        (
+            "GET",
+            "/api/documents/<document_id>/download",
+        ): "a link to the original, opened in a browser; only reads",
     }
 )
 

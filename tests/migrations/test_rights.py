@@ -67,6 +67,8 @@ SEALED_OFF: Final = (
     "component_contents.content",
     "credentials.sealed",
     "documents.author",
+    "documents.classification_reason",
+    "documents.review_note",
     "documents.content",
     "documents.content_sha256",
     "documents.external_id",
