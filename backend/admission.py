@@ -108,10 +108,12 @@ class Admission:
         error: RateLimited | None = None
         if not rules:
             return
+        # Before the transaction: it may take a look at the keys.
+        subjects = [self._subject(rule, who) for rule in rules]
         with self._db.operator_transaction() as session:
             buckets = RateLimitRepository(session)
-            for rule in rules:
-                if (subject := self._subject(rule, who)) is None:
+            for rule, subject in zip(rules, subjects, strict=True):
+                if subject is None:
                     continue
                 taken = buckets.take(rule, subject)
                 if not taken.is_allowed:

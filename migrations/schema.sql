@@ -427,7 +427,7 @@ COMMENT ON COLUMN public.component_contents.sha256 IS 'SHA-256 of the content as
 
 -- Name: COLUMN component_contents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with zlib';
+COMMENT ON COLUMN public.component_contents.content IS 'JSON, compressed with Zstandard';
 
 -- Name: COLUMN component_contents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
@@ -981,13 +981,13 @@ CREATE TABLE public.embedding_cache (
     tenant_id uuid NOT NULL,
     model text NOT NULL,
     text_sha256 bytea NOT NULL,
-    embedding public.vector,
+    embedding public.halfvec,
     claimed_by uuid,
     byte_size integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT ck_embedding_cache_claimed_until_it_is_there CHECK (((embedding IS NULL) = (claimed_by IS NOT NULL))),
-    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.vector_norm(embedding) > (0)::double precision))),
+    CONSTRAINT ck_embedding_cache_embedding_is_not_zero CHECK (((embedding IS NULL) OR (public.l2_norm(embedding) > (0)::double precision))),
     CONSTRAINT ck_embedding_cache_size_is_counted CHECK ((byte_size >= 0)),
     CONSTRAINT ck_embedding_cache_text_is_hashed CHECK ((length(text_sha256) = 32))
 )
@@ -1015,7 +1015,7 @@ COMMENT ON COLUMN public.embedding_cache.text_sha256 IS 'SHA-256 of the normalis
 
 -- Name: COLUMN embedding_cache.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector; empty while somebody computes it';
+COMMENT ON COLUMN public.embedding_cache.embedding IS 'The unit vector, as exact as passages keep theirs; empty while somebody computes it';
 
 -- Name: COLUMN embedding_cache.claimed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 

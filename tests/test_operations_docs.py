@@ -33,6 +33,8 @@ QUESTIONS: Final = {
     "who is refused": "rate_limits",
     "what must happen once": "idempotency_keys",
     "programs": "api_keys",
+    "what comes again": "schedules",
+    "which key signs": "signing_keys",
 }
 
 

@@ -4,24 +4,29 @@ Whoever builds holds a claim, a mark in the row that ends by itself; an advisory
 open as long as the build takes, and a connection busy for everybody who waits for it.
 """
 
-import json
+import sys
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
-from backend.components.repository import ComponentRepository, Head
+from backend.components.repository import ComponentLoads, ComponentRepository, Head
 from backend.db.listen import Listener
 from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.lru import ByteLRU
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _log = structlog.get_logger(__name__)
 
@@ -107,13 +112,13 @@ class ComponentCache:
         if head is not None and (value := self._contents.get((tenant_id, head.sha256))) is not None:
             READS.labels("memory").inc()
             return head, value
-        with self._db.transaction(tenant_id) as session:
-            repository = ComponentRepository(session)
-            head = repository.find_head(tenant_id, name)
+        with self._db.statement(tenant_id) as unit:
+            components = ComponentLoads(unit)
+            head = components.find_head(tenant_id, name)
             if head is None:
                 return None, None
             value = self._contents.get((tenant_id, head.sha256))
-            loaded = repository.load(tenant_id, name) if value is None else None
+            loaded = components.load(tenant_id, name) if value is None else None
         if loaded is not None:
             head, content = loaded
             value = self._remember(tenant_id, head, content)
@@ -157,12 +162,12 @@ class ComponentCache:
         return self._remember(tenant_id, head, content)
 
     def _remember(self, tenant_id: UUID, head: Head, content: bytes) -> Value:
-        plain = zlib.decompress(content)
-        value: Value = json.loads(plain)
+        plain = zstd.decompress(content)
+        value: Value = msgspec.json.decode(plain)
         self._contents.put((tenant_id, head.sha256), value, _DECODED * len(plain))
         return value
 
 
 def encode(value: Value) -> bytes:
     """`value` as it is stored: JSON with sorted keys, so that equal values are equal bytes, compressed."""
-    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
+    return zstd.compress(msgspec.json.encode(value, order="deterministic"))

@@ -17,7 +17,7 @@ class ComponentContent(Base):
 
     tenant_id: Mapped[TenantKey]
     sha256: Mapped[Sha256] = mapped_column(primary_key=True, comment="SHA-256 of the content as stored")
-    content: Mapped[bytes] = mapped_column(LargeBinary, comment="JSON, compressed with zlib")
+    content: Mapped[bytes] = mapped_column(LargeBinary, comment="JSON, compressed with Zstandard")
     byte_size: Mapped[int] = mapped_column(comment="Bytes of the content as stored")
     used_at: Mapped[CreatedAt] = mapped_column(comment="When a version was last saved with it")
 

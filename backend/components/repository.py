@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.components.models import ComponentContent, TenantComponent
 from backend.db.engine import BINARY_RESULT
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 
 _MINE: Final = """
     SELECT c.id, c.text FROM chunks AS c
@@ -52,6 +52,19 @@ _BRACKETS = text(
     GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :count
     """  # noqa: S608 - put together from constants of this module
 )
+_HEAD: Final = text(
+    """
+    SELECT version, sha256, refresh_at <= now() FROM tenant_components
+    WHERE tenant_id = :tenant_id AND name = :name AND version > 0
+    """
+)
+_LOAD: Final = text(
+    """
+    SELECT t.version, t.sha256, t.refresh_at <= now(), c.content
+    FROM tenant_components AS t JOIN component_contents AS c ON c.tenant_id = t.tenant_id AND c.sha256 = t.sha256
+    WHERE t.tenant_id = :tenant_id AND t.name = :name
+    """
+)
 _PURGE_CONTENTS = text(
     """
     WITH doomed AS (
@@ -78,48 +91,31 @@ class Head:
     is_stale: bool
 
 
-class ComponentRepository:
-    """Components of one tenant, within the caller's transaction; contents are bytes to it."""
+class ComponentLoads:
+    """How components are read, within the caller's unit of work."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
 
     def find_head(self, tenant_id: UUID, name: str) -> Head | None:
         """The current version; None when it was never built."""
-        row = self._session.execute(
-            select(
-                TenantComponent.version,
-                TenantComponent.sha256,
-                TenantComponent.refresh_at <= func.now(),
-            ).where(
-                TenantComponent.tenant_id == tenant_id,
-                TenantComponent.name == name,
-                TenantComponent.version > 0,
-            )
-        ).one_or_none()
-        # A version has its content, by a constraint.
-        return None if row is None or row[1] is None else Head(row[0], row[1], row[2])
+        row = self._unit.execute(_HEAD, {"tenant_id": tenant_id, "name": name}).one_or_none()
+        return None if row is None else Head(*row)
 
     def load(self, tenant_id: UUID, name: str) -> tuple[Head, bytes] | None:
         """The current version and its content; None when it was never built."""
-        row = self._session.execute(
-            select(
-                TenantComponent.version,
-                TenantComponent.sha256,
-                TenantComponent.refresh_at <= func.now(),
-                ComponentContent.content,
-            )
-            .join(
-                ComponentContent,
-                (ComponentContent.tenant_id == TenantComponent.tenant_id)
-                & (ComponentContent.sha256 == TenantComponent.sha256),
-            )
-            .where(TenantComponent.tenant_id == tenant_id, TenantComponent.name == name),
-            execution_options={BINARY_RESULT: True},
+        row = self._unit.execute(
+            _LOAD, {"tenant_id": tenant_id, "name": name}, execution_options={BINARY_RESULT: True}
         ).one_or_none()
-        if row is None or row[1] is None:
-            return None
-        return Head(row[0], bytes(row[1]), row[2]), bytes(row[3])
+        return None if row is None else (Head(row[0], bytes(row[1]), row[2]), bytes(row[3]))
+
+
+class ComponentRepository(ComponentLoads):
+    """Components of one tenant, within the caller's transaction; contents are bytes to it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
 
     def save(
         self,

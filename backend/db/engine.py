@@ -1,14 +1,18 @@
 """Opens connections, always as the least privileged role."""
 
-from typing import Any
+import math
+import time
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.pq import Format
 from sqlalchemy import Engine, event
 from sqlalchemy import create_engine as _create_engine
+from sqlalchemy.exc import DisconnectionError
 
-from backend.db.reals import register_reals
+from backend.db.halves import register_halves
+from backend.db.pipeline import PIPELINE, Pipeline, has_hung_up
 
 APP_ROLE = "secondbrain_app"
 OPERATOR_ROLE = "secondbrain_operator"
@@ -22,6 +26,10 @@ BINARY_RESULT = "binary_result"
 #: Milliseconds. A statement that takes longer is a bug or an attack; a lock waited for longer is a deadlock.
 #: What was sent and not acknowledged for so long was sent to nobody; without it a thread hangs for a quarter of an hour.
 _SILENT_MILLISECONDS = 30_000
+#: After so many idle seconds a connection is asked whether it works: something on the way may have dropped it in
+#: silence. Before that it is enough to look whether the server has hung up, which costs no round trip.
+_ASKED_AFTER_SECONDS: Final = 15.0
+_IDLE_SINCE: Final = "idle_since"
 _LIMITS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
 
 
@@ -94,7 +102,6 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         # Errors are logged, and parameters hold password hashes and sealed credentials.
         hide_parameters=True,
         connect_args={
@@ -109,10 +116,22 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
+    def _on_connect(connection: Any, record: Any) -> None:
         driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
         assume_app_role(driver)
-        register_reals(driver)
+        register_halves(driver)
+        record.info[PIPELINE] = Pipeline(driver)
+
+    @event.listens_for(engine, "checkin")
+    def _on_checkin(_connection: Any, record: Any) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        is_old = time.monotonic() - record.info.get(_IDLE_SINCE, math.inf) > _ASKED_AFTER_SECONDS
+        if has_hung_up(connection) or (is_old and not _answers(connection)):
+            # The pool then makes another one.
+            raise DisconnectionError
 
     @event.listens_for(engine, "before_cursor_execute")
     def _before_execute(
@@ -122,3 +141,12 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
             cursor.format = Format.BINARY
 
     return engine
+
+
+def _answers(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error:
+        return False
+    return True

@@ -6,9 +6,11 @@ receive the session and never commit. No network call to a provider or a model b
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+import psycopg
+from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # what a transaction hands out; others take its name from here
@@ -16,11 +18,21 @@ from sqlalchemy.orm import sessionmaker
 
 from backend.db.engine import OPERATOR_ROLE
 from backend.db.notify import Channel, Notifier
+from backend.db.pipeline import PIPELINE, Command
+from backend.db.statement import OneStatement, Statements, wrapped
 from backend.errors import Unavailable
 
 _HINTS = "hints"
-_SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant_id, true)")
-_SET_OPERATOR = text(f"SELECT set_config('role', '{OPERATOR_ROLE}', true)")
+_BEGIN: Final = Command(b"BEGIN")
+_SET_TENANT: Final = b"SELECT set_config('app.tenant_id', $1, true)"
+_SET_OPERATOR: Final = Command(f"SELECT set_config('role', '{OPERATOR_ROLE}', true)".encode())
+# Statements that run by themselves find rows by their keys. Planning them for each value anew, as the server does
+# when it hopes for a better plan, takes longer than carrying them out.
+_PLANNED_ONCE: Final = b", set_config('plan_cache_mode', 'force_generic_plan', true)"
+_NOT_AWAITED: Final = b", set_config('synchronous_commit', 'off', true)"
+
+#: What repositories run their statements on; those that say so take either.
+Unit = Session | OneStatement
 
 
 class DatabaseUnavailable(Unavailable):
@@ -37,6 +49,7 @@ class Database:
         self.engine = engine
         self.notifier = notifier
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._statements = Statements()
 
     @contextmanager
     def transaction(self, tenant_id: UUID) -> Iterator[Session]:
@@ -45,8 +58,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection could be had, or it broke.
         """
-        with self._unit_of_work() as session:
-            session.execute(_SET_TENANT, {"tenant_id": str(tenant_id)})
+        with self._session(_tenant(tenant_id)) as session:
             session.info["tenant_id"] = tenant_id
             yield session
 
@@ -60,18 +72,43 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection could be had, or it broke.
         """
-        with self._unit_of_work() as session:
-            session.execute(_SET_OPERATOR)
+        with self._session(_SET_OPERATOR) as session:
             yield session
 
+    def statement(self, tenant_id: UUID, *, durable: bool = True) -> "StatementUnit":
+        """As `transaction`, for one statement that commits by itself, in one round trip; then only reading.
+
+        Where losing the last half second in a crash of the server harms nobody, `durable` False does not wait for
+        the disk. Entering and leaving it raise DatabaseUnavailable.
+        """
+        return self._one(_tenant(tenant_id), durable)
+
+    def operator_statement(self, *, durable: bool = True) -> "StatementUnit":
+        """As `operator_transaction`, for one statement; see `statement`."""
+        return self._one(_SET_OPERATOR, durable)
+
+    def _one(self, who: Command, durable: bool) -> "StatementUnit":
+        before = who.sql + _PLANNED_ONCE + (b"" if durable else _NOT_AWAITED)
+        return StatementUnit(self.engine, self.notifier, self._statements, Command(before, who.params))
+
     @contextmanager
-    def _unit_of_work(self) -> Iterator[Session]:
+    def _session(self, who: Command) -> Iterator[Session]:
+        with self._hints() as hints, self._sessions() as session:
+            session.info[_HINTS] = hints
+            with session.begin():
+                pooled = session.connection().connection
+                try:
+                    pooled.info[PIPELINE].run(_BEGIN, who)
+                except psycopg.Error as error:
+                    raise wrapped(error) from error
+                yield session
+
+    @contextmanager
+    def _hints(self) -> Iterator[set[tuple[Channel, str]]]:
+        """What is to be told to others once the unit of work has committed; tells outages from other errors."""
         hints: set[tuple[Channel, str]] = set()
         try:
-            with self._sessions() as session:
-                session.info[_HINTS] = hints
-                with session.begin():
-                    yield session
+            yield hints
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if is_outage(error):
                 raise DatabaseUnavailable from error
@@ -84,12 +121,55 @@ class Database:
         self.engine.dispose()
 
 
-def hint(session: Session, channel: Channel, *ids: object) -> None:
+class StatementUnit:
+    """What `Database.statement` is: a connection for as long as it is entered, and its hints afterwards.
+
+    A class, not a generator: what it costs is a good part of what such a statement costs.
+    """
+
+    __slots__ = ("_before", "_engine", "_hints", "_notifier", "_pooled", "_statements")
+
+    def __init__(self, engine: Engine, notifier: Notifier, statements: Statements, before: Command) -> None:
+        self._engine = engine
+        self._notifier = notifier
+        self._statements = statements
+        self._before = before
+        self._hints: set[tuple[Channel, str]] = set()
+
+    def __enter__(self) -> OneStatement:
+        try:
+            self._pooled = self._engine.raw_connection()
+        except PoolTimeout as error:
+            raise DatabaseUnavailable from error
+        except psycopg.Error as error:
+            made = wrapped(error)
+            raise (DatabaseUnavailable if is_outage(made) else made) from error
+        statement = OneStatement(self._pooled.info[PIPELINE], self._statements, self._before)
+        statement.info[_HINTS] = self._hints
+        return statement
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not self._pooled.info[PIPELINE].is_clean:
+            # Broken, or left while an answer was under way.
+            self._pooled.invalidate()
+        self._pooled.close()
+        if error is None:
+            if self._hints:
+                self._notifier.publish(self._hints)
+        elif is_outage(error):
+            raise DatabaseUnavailable from error
+
+
+def hint(session: Unit, channel: Channel, *ids: object) -> None:
     """Tells other processes, once the transaction has committed, that `channel`'s row `ids` changed.
 
     Ids and versions only. A hint may be lost; whoever listens also polls, and the row is the truth.
     """
     session.info[_HINTS].add((channel, ":".join(map(str, ids))))
+
+
+def _tenant(tenant_id: UUID) -> Command:
+    return Command(_SET_TENANT, (str(tenant_id),))
 
 
 def is_outage(error: BaseException) -> bool:

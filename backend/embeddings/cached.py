@@ -123,7 +123,8 @@ class CachedEmbedder:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         wait = _FIRST_WAIT_SECONDS
         while rest := [key for key in wanted if key not in found]:
-            with self._cache.db.transaction(self._tenant_id) as session:
+            # Lost in a crash, a claim or a vector costs another question to the provider.
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
                 mine = EmbeddingCacheRepository(session).claim(
                     self._tenant_id, self._space, rest, claimant=claimant, lease=self._cache.lease
                 )
@@ -151,14 +152,19 @@ class CachedEmbedder:
             self._release(keys, claimant)
             raise
         LOOKUPS.labels("computed").inc(len(keys))
-        vectors = dict(zip(keys, rows, strict=True))
+        # As they are kept: a text has the same vector here and wherever else it is read.
+        vectors = dict(zip(keys, rows.astype(np.float16).astype(np.float32), strict=True))
         self._remember(vectors)
         try:
-            with self._cache.db.transaction(self._tenant_id) as session:
-                repository = EmbeddingCacheRepository(session)
-                repository.put_many(self._tenant_id, self._space, vectors, lifetime=self._cache.lifetime)
-                if any(key[0] < _LOOKS_AT_SIZE for key in keys):
-                    repository.evict(self._tenant_id, capacity=self._cache.tenant_bytes)
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
+                EmbeddingCacheRepository(session).put_many(
+                    self._tenant_id, self._space, vectors, lifetime=self._cache.lifetime
+                )
+            if any(key[0] < _LOOKS_AT_SIZE for key in keys):
+                with self._cache.db.statement(self._tenant_id, durable=False) as session:
+                    EmbeddingCacheRepository(session).evict(
+                        self._tenant_id, capacity=self._cache.tenant_bytes
+                    )
         except Unavailable as error:
             # They are paid for: better to use them once than not at all.
             _log.warning("embeddings not stored", error=error.error_code, count=len(keys))
@@ -166,7 +172,7 @@ class CachedEmbedder:
 
     def _release(self, keys: Sequence[bytes], claimant: UUID) -> None:
         try:
-            with self._cache.db.transaction(self._tenant_id) as session:
+            with self._cache.db.statement(self._tenant_id, durable=False) as session:
                 EmbeddingCacheRepository(session).release(
                     self._tenant_id, self._space, keys, claimant=claimant
                 )
@@ -175,7 +181,7 @@ class CachedEmbedder:
             _log.warning("claims not released", error=error.error_code, count=len(keys))
 
     def _load(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        with self._cache.db.transaction(self._tenant_id) as session:
+        with self._cache.db.statement(self._tenant_id) as session:
             vectors = EmbeddingCacheRepository(session).get_many(
                 self._tenant_id, self._space, keys, dimensions=self.dimensions
             )

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pgvector.sqlalchemy import VECTOR
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +21,7 @@ class CachedEmbedding(Base):
         ),
         CheckConstraint("length(text_sha256) = 32", name="text_is_hashed"),
         CheckConstraint("(embedding IS NULL) = (claimed_by IS NOT NULL)", name="claimed_until_it_is_there"),
-        CheckConstraint("embedding IS NULL OR vector_norm(embedding) > 0", name="embedding_is_not_zero"),
+        CheckConstraint("embedding IS NULL OR l2_norm(embedding) > 0", name="embedding_is_not_zero"),
         CheckConstraint("byte_size >= 0", name="size_is_counted"),
         {
             "comment": "Vectors that cost something to compute, for a day; what is gone is computed again",
@@ -37,7 +37,7 @@ class CachedEmbedding(Base):
         primary_key=True, comment="SHA-256 of the normalised text; the text itself is not kept"
     )
     embedding: Mapped[list[float] | None] = mapped_column(
-        VECTOR, comment="The unit vector; empty while somebody computes it"
+        HALFVEC, comment="The unit vector, as exact as passages keep theirs; empty while somebody computes it"
     )
     claimed_by: Mapped[UUID | None] = mapped_column(comment="Who computes it, until expires_at at the latest")
     byte_size: Mapped[int] = mapped_column(

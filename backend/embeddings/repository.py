@@ -8,21 +8,18 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from backend.db.engine import BINARY_RESULT
-from backend.db.reals import Reals
+from backend.db.halves import Halves, read_halves
+from backend.db.transaction import Unit
 
 #: Bytes a row takes besides its vector: header, key, index entries; about.
 ROW_BYTES: Final = 250
 
-# One row whatever the number of keys: the vectors arrive as the bytes numpy reads, and the database neither
-# prints nor the driver parses a single number. vector_send puts four bytes (dimensions, flags) in front.
+# The vectors arrive as the bytes numpy reads: the database neither prints nor the driver parses a single number.
 _GET = text(
     """
-    SELECT string_agg(text_sha256, ''::bytea ORDER BY text_sha256),
-           string_agg(substr(vector_send(embedding), 5), ''::bytea ORDER BY text_sha256)
-    FROM embedding_cache
+    SELECT text_sha256, embedding FROM embedding_cache
     WHERE tenant_id = :tenant_id AND model = :model AND text_sha256 = ANY (:keys)
       AND expires_at > now() AND embedding IS NOT NULL
     """
@@ -41,9 +38,8 @@ _CLAIM = text(
 _PUT = text(
     """
     INSERT INTO embedding_cache (tenant_id, model, text_sha256, embedding, byte_size, expires_at)
-    SELECT :tenant_id, :model, key, (:numbers)[(place - 1) * :dimensions + 1 : place * :dimensions]::vector,
-           :byte_size, now() + :lifetime
-    FROM unnest(CAST(:keys AS bytea[])) WITH ORDINALITY AS given (key, place) ORDER BY key
+    SELECT :tenant_id, :model, key, vector, :byte_size, now() + :lifetime
+    FROM unnest(CAST(:keys AS bytea[]), :vectors) AS given (key, vector) ORDER BY key
     ON CONFLICT (tenant_id, model, text_sha256) DO UPDATE
     SET embedding = excluded.embedding, claimed_by = NULL, byte_size = excluded.byte_size,
         created_at = now(), expires_at = excluded.expires_at
@@ -89,24 +85,25 @@ _PURGE = text(
 
 
 class EmbeddingCacheRepository:
-    """Vectors by (tenant, model, SHA-256 of a text), within the caller's transaction; a miss is absence."""
+    """Vectors by (tenant, model, SHA-256 of a text), within the caller's unit of work; a miss is absence.
 
-    def __init__(self, session: Session) -> None:
+    Each method is one statement, so it can be a transaction by itself.
+    """
+
+    def __init__(self, session: Unit) -> None:
         self._session = session
 
     def get_many(
         self, tenant_id: UUID, model: str, keys: Collection[bytes], *, dimensions: int
     ) -> dict[bytes, NDArray[np.float32]]:
         """Those of `keys` that are there and have not expired, each a vector of `dimensions`; one statement."""
-        found, numbers = self._session.execute(
+        found = self._session.execute(
             _GET,
             {"tenant_id": tenant_id, "model": model, "keys": list(keys)},
             execution_options={BINARY_RESULT: True},
-        ).one()
-        if found is None:
-            return {}
-        rows = np.frombuffer(numbers, dtype=">f4").astype(np.float32).reshape(-1, dimensions)
-        return {bytes(found[32 * row : 32 * row + 32]): vector for row, vector in enumerate(rows)}
+        ).all()
+        rows = read_halves([vector for _, vector in found], dimensions)
+        return {bytes(key): row for (key, _), row in zip(found, rows, strict=True)}
 
     def claim(
         self, tenant_id: UUID, model: str, keys: Sequence[bytes], *, claimant: UUID, lease: timedelta
@@ -115,7 +112,7 @@ class EmbeddingCacheRepository:
 
         A claim ends with `put_many`, `release`, or after `lease`: whoever died is not waited for much longer.
         """
-        claimed = self._session.scalars(
+        claimed = self._session.execute(
             _CLAIM,
             {
                 "tenant_id": tenant_id,
@@ -125,7 +122,7 @@ class EmbeddingCacheRepository:
                 "lease": lease,
             },
         )
-        return frozenset(bytes(key) for key in claimed)
+        return frozenset(bytes(key) for (key,) in claimed.all())
 
     def put_many(
         self,
@@ -145,9 +142,8 @@ class EmbeddingCacheRepository:
                 "tenant_id": tenant_id,
                 "model": model,
                 "keys": list(vectors),
-                "numbers": Reals(rows),
-                "dimensions": rows.shape[1],
-                "byte_size": ROW_BYTES + 4 * rows.shape[1],
+                "vectors": Halves(rows),
+                "byte_size": ROW_BYTES + 2 * rows.shape[1],
                 "lifetime": lifetime,
             },
         )

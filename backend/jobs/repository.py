@@ -1,5 +1,6 @@
 """Enqueue, claim, hold, complete, fail, cancel, heartbeat, release_stalled, purge."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,7 +10,7 @@ from sqlalchemy import Interval, and_, case, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 from backend.jobs import statements
 from backend.jobs.claim import Claim, LeaseLost, Released, WorkerForgotten
 from backend.jobs.models import Job, Worker
@@ -21,8 +22,33 @@ TENANT_CAP: Final = 4
 #: Seconds before the next try after 1, 2, 3 … failures without progress; the last one repeats.
 BACKOFF: Final = (5, 15, 60, 300, 900, 3600)
 
+_ENQUEUE: Final = text(statements.ENQUEUE)
+_CLAIM: Final = text(statements.CLAIM)
 
-class JobRepository:
+
+class JobClaims:
+    """How a worker takes jobs, within an operator's unit of work; one statement."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def claim(
+        self, worker_id: UUID, kinds: Sequence[str], *, count: int = 1, tenant_cap: int = TENANT_CAP
+    ) -> list[Claim]:
+        """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
+
+        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is
+        spread over the tenants that wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
+        jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
+        """
+        rows = self._unit.execute(
+            _CLAIM,
+            {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
+        ).all()
+        return [Claim(*row) for row in rows]
+
+
+class JobRepository(JobClaims):
     """The queue, within the caller's transaction.
 
     A tenant's transaction enqueues, holds and ends jobs; an operator's claims and releases. An operator's may
@@ -30,6 +56,7 @@ class JobRepository:
     """
 
     def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._session = session
 
     def enqueue(
@@ -43,33 +70,19 @@ class JobRepository:
         max_attempts: int = 10,
     ) -> UUID:
         """Adds a job, which exists from the caller's commit on; returns its id."""
-        job = Job(
-            tenant_id=tenant_id,
-            kind=kind,
-            args=dict(args),
-            priority=priority,
-            run_at=func.now() + delay,
-            max_attempts=max_attempts,
-        )
-        self._session.add(job)
-        self._session.flush()
+        job_id: UUID = self._session.execute(
+            _ENQUEUE,
+            {
+                "tenant_id": tenant_id,
+                "kind": kind,
+                "args": json.dumps(dict(args)),
+                "priority": priority,
+                "delay": delay,
+                "max_attempts": max_attempts,
+            },
+        ).scalar_one()
         hint(self._session, Channel.JOBS, tenant_id, kind)
-        return job.id
-
-    def claim(
-        self, worker_id: UUID, kinds: Sequence[str], *, count: int = 1, tenant_cap: int = TENANT_CAP
-    ) -> list[Claim]:
-        """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
-
-        Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is spread over the tenants that
-        wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
-        jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
-        """
-        rows = self._session.execute(
-            text(statements.CLAIM),
-            {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
-        ).all()
-        return [Claim(*row) for row in rows]
+        return job_id
 
     def hold(self, claim: Claim, *, progressed: bool = False) -> bool:
         """Makes sure that this transaction's writes are still ours to make; False when asked to stop.

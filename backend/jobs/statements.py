@@ -6,6 +6,11 @@ to move as an array: the planner then looks them up by key, whatever it believes
 
 from typing import Final
 
+ENQUEUE: Final = """
+    INSERT INTO jobs (tenant_id, kind, args, priority, run_at, max_attempts)
+    VALUES (:tenant_id, :kind, CAST(:args AS jsonb), :priority, now() + :delay, :max_attempts) RETURNING id
+"""
+
 # `waiting` skips from tenant to tenant through the index, so the length of a tenant's queue costs nothing. `fair`
 # puts tenants with the least running work first, drops those at the cap and those deactivated (their jobs wait), and
 # spreads a batch over the rest. The outer LIMIT stops the loop as soon as enough is locked, so claimers do not hold each other's jobs.

@@ -19,7 +19,7 @@ from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.sync.models import SyncRun
-from backend.sync.repository import SyncRunRepository
+from backend.sync.progress.repository import SyncProgressRepository
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
@@ -144,8 +144,8 @@ def _changes(
 
 
 def _read(db: Database, tenant_id: UUID, run_id: UUID) -> SyncRun:
-    with db.transaction(tenant_id) as session:
-        return SyncRunRepository(session).get(tenant_id, run_id)
+    with db.statement(tenant_id) as unit:
+        return SyncProgressRepository(unit).get(tenant_id, run_id)
 
 
 def _frame(event: str, shown: Progress) -> str:

@@ -9,6 +9,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 
+from backend.db.transaction import Session as DbSession
 from backend.errors import Forbidden, Invalid, Unauthenticated
 from backend.tenants.access import account_name, issue_access_token, normalized_email
 from backend.tenants.models import Tenant, User
@@ -99,8 +100,8 @@ def signup(body: SignUp) -> Response:
         user = repository.create_user(
             tenant_id, email=email, full_name=body.full_name, role="admin", password_hash=password_hash
         )
-        signed_in = _start_session(SessionRepository(session), user, tenant)
-    return _with_cookie(answer(signed_in, 201), signed_in.tokens.access_token)
+        started = _start_session(session, user)
+    return _signed_in(user, tenant, *started, status=201)
 
 
 @api.post("/login", responses={200: SignedIn})
@@ -119,8 +120,8 @@ def login(body: LogIn) -> Response:
     if not user.is_active:
         raise UserInactive
     with s.db.transaction(tenant.id) as session:
-        signed_in = _start_session(SessionRepository(session), user, tenant)
-    return _with_cookie(answer(signed_in), signed_in.tokens.access_token)
+        started = _start_session(session, user)
+    return _signed_in(user, tenant, *started)
 
 
 @api.get("/me", responses={200: Account})
@@ -200,19 +201,24 @@ def end_session(path: SessionPath) -> Response:
     return answer(Answer())
 
 
-def _start_session(repository: SessionRepository, user: User, tenant: Tenant) -> SignedIn:
-    session_id, refresh_token = repository.start(
-        tenant.id,
+def _start_session(session: DbSession, user: User) -> tuple[UUID, str]:
+    """(session id, refresh token) of a new session."""
+    return SessionRepository(session).start(
+        user.tenant_id,
         user.id,
         lifetime=timedelta(seconds=services().settings.refresh_token_seconds),
         user_agent=request.user_agent.string,
         ip_address=_address(),
     )
-    return SignedIn(
-        user=UserView.of(user),
-        tenant=TenantView.of(tenant),
-        tokens=_tokens(tenant.id, user.id, session_id, refresh_token),
-    )
+
+
+def _signed_in(
+    user: User, tenant: Tenant, session_id: UUID, refresh_token: str, *, status: int = 200
+) -> Response:
+    """The answer, once the session is committed: signing its token may ask the database."""
+    tokens = _tokens(tenant.id, user.id, session_id, refresh_token)
+    body = SignedIn(user=UserView.of(user), tenant=TenantView.of(tenant), tokens=tokens)
+    return _with_cookie(answer(body, status), tokens.access_token)
 
 
 def _tokens(tenant_id: UUID, user_id: UUID, session_id: UUID, refresh_token: str) -> Tokens:

@@ -78,6 +78,7 @@ def make_stale(database: TestDatabase, tenant_id: UUID) -> None:
         repository = ComponentRepository(session)
         stored = repository.load(tenant_id, NAME)
         assert stored
+        assert stored[1]
         repository.save(tenant_id, NAME, stored[1], lifetime=timedelta())
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from backend.components.repository import ComponentRepository, Head
+from backend.components.repository import ComponentLoads, ComponentRepository, Head
 from backend.db.transaction import Database
 from tests.conftest import Account, TestDatabase
 
@@ -30,7 +30,8 @@ def load(db: Database, tenant_id: UUID, name: str = NAME) -> tuple[int, bytes] |
 
 def head(db: Database, tenant_id: UUID) -> Head | None:
     with db.transaction(tenant_id) as session:
-        return ComponentRepository(session).find_head(tenant_id, NAME)
+        loaded = ComponentRepository(session).load(tenant_id, NAME)
+    return loaded and loaded[0]
 
 
 def claim(db: Database, tenant_id: UUID, claimant: UUID, lease: timedelta = DAY) -> bool:
@@ -43,6 +44,13 @@ def test_load_returns_the_very_bytes_that_were_saved(db: Database, account: Acco
     assert load(db, account.tenant_id) is None
     assert save(db, account.tenant_id, content) == 1
     assert load(db, account.tenant_id) == (1, content)
+
+
+def test_content_is_read_by_statements_of_its_own(db: Database, account: Account) -> None:
+    save(db, account.tenant_id, b"a")
+    with db.statement(account.tenant_id) as unit:
+        found = ComponentLoads(unit).find_head(account.tenant_id, NAME)
+        assert ComponentLoads(unit).load(account.tenant_id, NAME) == (found, b"a")
 
 
 def test_save_of_other_content_is_a_new_version_and_of_the_same_none(db: Database, account: Account) -> None:

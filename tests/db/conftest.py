@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,22 @@ from backend.bundled import DATABASE, prepare_bundled
 from backend.db.embedded import EmbeddedPostgres
 from backend.db.engine import APP_ROLE
 from backend.db.migrate import migrate
+from backend.db.notify import Channel, Notifier
 from tests.conftest import FAST, TestDatabase, clone, settings_for
 from tests.db.samples import fill
+
+Hints = list[tuple[Channel, str]]
+
+
+class Recorder(Notifier):
+    """Writes down what would be sent, at the moment it would be."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.published: Hints = []
+
+    def publish(self, hints: Iterable[tuple[Channel, str]]) -> None:
+        self.published.extend(hints)
 
 
 class Neighbours(NamedTuple):

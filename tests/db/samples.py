@@ -170,7 +170,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "tenant_id": _TENANT,
             "model": "'sample/3'",
             "text_sha256": _HASH,
-            "embedding": "CAST('[1,0,0]' AS vector)",
+            "embedding": "CAST('[1,0,0]' AS halfvec)",
             "expires_at": _SOON,
         },
     }

@@ -2,7 +2,7 @@
 
 # ruff: noqa: PT012 - what is raised has to pass through the transaction, which is the other half of the block
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError, Opera
 from sqlalchemy.pool import QueuePool
 
 from backend.db.engine import APP_ROLE, OPERATOR_ROLE, create_engine
-from backend.db.notify import Channel, Notifier
+from backend.db.notify import Channel
 from backend.db.transaction import (
     Database,
     DatabaseUnavailable,
@@ -23,19 +23,7 @@ from backend.db.transaction import (
 from backend.errors import StateError
 from backend.tenants.repository import TenantRepository
 from tests.conftest import Account, TestDatabase
-
-Hints = list[tuple[Channel, str]]
-
-
-class Recorder(Notifier):
-    """Writes down what would be sent, at the moment it would be."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.published: Hints = []
-
-    def publish(self, hints: Iterable[tuple[Channel, str]]) -> None:
-        self.published.extend(hints)
+from tests.db.conftest import Hints, Recorder
 
 
 @pytest.fixture

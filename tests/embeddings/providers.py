@@ -34,8 +34,8 @@ class CountingProvider:
         return np.stack([self.vector(text) for text in texts])
 
     def vector(self, text: str) -> NDArray[np.float32]:
-        """What it answers to `text`."""
+        """What it answers to `text`, no more exact than what the cache keeps."""
         seed = int.from_bytes(sha256(text.encode()).digest()[:8], "big")
         row = np.random.default_rng(seed).standard_normal((1, self.dimensions)).astype(np.float32)
-        unit: NDArray[np.float32] = to_unit_rows(row)[0]
+        unit: NDArray[np.float32] = to_unit_rows(row)[0].astype(np.float16).astype(np.float32)
         return unit

@@ -1,4 +1,4 @@
-"""Rows of the cache: exact vectors, expiry by the database's clock, limits in bytes, one tenant at a time."""
+"""Rows of the cache: vectors as halves, expiry by the database's clock, limits in bytes, one tenant at a time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +26,7 @@ def vectors(count: int, dimensions: int = DIMENSIONS) -> Vectors:
     """`count` unit vectors by key."""
     rows = np.random.default_rng(count).standard_normal((count, dimensions)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows.astype(np.float16).astype(np.float32)
     return {sha256(f"text {number}".encode()).digest(): row for number, row in enumerate(rows)}
 
 
@@ -137,7 +138,7 @@ def test_evict_keeps_the_newest_within_the_limit(
     put(db, other.tenant_id, given)
     for place, key in enumerate(keys):
         put(db, account.tenant_id, {key: given[key]}, lifetime=DAY + timedelta(minutes=place))
-    row = ROW_BYTES + 4 * DIMENSIONS
+    row = ROW_BYTES + 2 * DIMENSIONS
     with db.transaction(account.tenant_id) as session:
         repository = EmbeddingCacheRepository(session)
         assert repository.evict(account.tenant_id, capacity=10 * row) == 0
@@ -211,4 +212,4 @@ def test_view_shows_what_is_kept(own_database: TestDatabase) -> None:
         row = connection.execute(
             "SELECT tenant, model, vectors, bytes, being_computed, expired FROM ops.embedding_cache"
         ).fetchone()
-    assert row == (account.slug, MODEL, 3, 3 * (ROW_BYTES + 4 * DIMENSIONS), 1, 0)
+    assert row == (account.slug, MODEL, 3, 3 * (ROW_BYTES + 2 * DIMENSIONS), 1, 0)

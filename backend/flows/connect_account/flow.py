@@ -85,7 +85,8 @@ class ConnectAccount:
             pkce_kid=kid,
             expires_at=int(time.time() + self.lifetime.total_seconds()),
         )
-        with self.db.transaction(tenant_id) as session:
+        # Lost in a crash, an attempt is unknown: the person is asked to start again.
+        with self.db.statement(tenant_id, durable=False) as session:
             OAuthNonceRepository(session).issue(
                 tenant_id,
                 attempt.nonce,
@@ -120,7 +121,8 @@ class ConnectAccount:
 
         Raises what `OAuthNonceRepository.begin` raises.
         """
-        with self.db.transaction(attempt.tenant_id) as session:
+        # Lost in a crash, no browser has begun it: the callback is refused.
+        with self.db.statement(attempt.tenant_id, durable=False) as session:
             OAuthNonceRepository(session).begin(
                 attempt.tenant_id,
                 attempt.nonce,
@@ -136,7 +138,8 @@ class ConnectAccount:
 
     def consume(self, attempt: Attempt, browser: str) -> None:
         """Takes the attempt's nonce, once. Raises what `OAuthNonceRepository.consume` raises."""
-        with self.db.transaction(attempt.tenant_id) as session:
+        # Once means once, also after a crash.
+        with self.db.statement(attempt.tenant_id) as session:
             OAuthNonceRepository(session).consume(
                 attempt.tenant_id,
                 attempt.nonce,

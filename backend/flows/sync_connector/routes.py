@@ -14,7 +14,12 @@ from backend.errors import NotFound
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
 from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
-from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
+from backend.sync.progress.repository import SyncProgressRepository
+from backend.sync.repository import (
+    IDLE_AFTER_SECONDS,
+    SyncRunNotFound,
+    SyncRunRepository,
+)
 from backend.sync.stream import Progress, error_of, follow, progress_of
 from backend.web import (
     Answer,
@@ -171,10 +176,10 @@ def progress(path: RunPath) -> Response:
     """How far a sync is, once."""
     who = principal()
     run_id = _run_of(path.sync_id, who.tenant_id)
-    with services().db.transaction(who.tenant_id) as session:
-        runs = SyncRunRepository(session)
+    with services().db.statement(who.tenant_id) as unit:
+        runs = SyncProgressRepository(unit)
         run = runs.get(who.tenant_id, run_id)
-        is_idle = runs.ended_longer_ago(who.tenant_id, run_id, seconds=IDLE_AFTER_SECONDS)
+        is_idle = run.is_finished and runs.ended_longer_ago(who.tenant_id, run_id, seconds=IDLE_AFTER_SECONDS)
     data = progress_of(run, sync_id=path.sync_id).data
     return answer(ProgressAnswer(progress={**data, **_IDLE} if is_idle else data))
 

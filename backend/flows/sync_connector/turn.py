@@ -31,6 +31,7 @@ from backend.flows.sync_connector.batch import Batch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import Known, SyncItemRepository
+from backend.sync.progress.repository import Holder, SyncProgressRepository
 from backend.sync.repository import SyncRunRepository
 
 ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
@@ -261,11 +262,19 @@ class Turn:
         if time.monotonic() - max(self._noted_at, self._wrote_at) < _SECONDS_BETWEEN_NOTES:
             return
         self._noted_at = time.monotonic()
-        with self._db.transaction(self._tenant_id) as session:
-            goes_on = JobRepository(session).hold(self._claim)
-            SyncRunRepository(session).describe(
-                self._tenant_id, self._run_id, stage="indexing", note=title[:200].replace("\x00", "")
+        claim = self._claim
+        # The next note comes in a moment: none of them is worth waiting for the disk.
+        with self._db.statement(self._tenant_id, durable=False) as unit:
+            goes_on = SyncProgressRepository(unit).note(
+                self._tenant_id,
+                self._run_id,
+                Holder(claim.id, claim.lease, claim.worker_id),
+                stage="indexing",
+                note=title[:200].replace("\x00", ""),
             )
+        if goes_on is None:
+            with self._db.transaction(self._tenant_id) as session:
+                goes_on = JobRepository(session).hold(claim)
         if not goes_on:
             self._end_cancelled()
 
