@@ -279,15 +279,6 @@ class DocumentRepository:
         ).all()
         return there, len(chunks)
 
-    def list_ids(self, tenant_id: UUID, *, limit: int) -> Sequence[UUID]:
-        """Ids of documents that are here, the newest first."""
-        return self._session.scalars(
-            select(Document.id)
-            .where(Document.tenant_id == tenant_id, Document.deleted_at.is_(None))
-            .order_by(Document.created_at.desc(), Document.id)
-            .limit(limit)
-        ).all()
-
 
 def _rows(chunks: Sequence[NewChunk]) -> str:
     return json.dumps(

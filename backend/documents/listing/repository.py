@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,19 +14,6 @@ from backend.documents.models import Document
 
 #: Characters of the text that come with each document of a page, instead of all of it.
 TEASER_CHARACTERS: Final = 400
-
-#: What a list can be sorted by; none of them is ever NULL, so that a page can begin after any row.
-_SORTS: Final = MappingProxyType(
-    {
-        "created_at": Document.created_at,
-        "updated_at": Document.updated_at,
-        "source_created_at": func.coalesce(Document.source_created_at, Document.created_at),
-        "title": Document.title,
-        "byte_size": Document.byte_size,
-        "confidence": func.coalesce(Document.classification_confidence, 0.0),
-    }
-)
-SORTS: Final = tuple(_SORTS)
 
 #: What `after` may hold; the same type as the column's.
 SortValue = datetime | str | int | float
@@ -82,9 +68,9 @@ class DocumentListing:
         is_descending: bool = True,
         after: tuple[SortValue, UUID] | None = None,
     ) -> Sequence[Listed]:
-        """Documents in the order of `sort`, one of SORTS; `after` is the last one's (sort value, id) of the page
-        before. Raises KeyError for another sort."""
-        column: Any = _SORTS[sort]
+        """Documents in the order of `sort` (see `_sorted_by`); `after` is the last one's (sort value, id) of the page
+        before. Raises ValueError for another sort."""
+        column = _sorted_by(sort)
         query = (
             select(Document, func.left(Document.content, TEASER_CHARACTERS), column)
             .options(defer(Document.content, raiseload=True))
@@ -100,6 +86,15 @@ class DocumentListing:
             query = query.order_by(column, Document.id)
             query = query if after is None else query.where(place > after)
         return [Listed(*row) for row in self._session.execute(query)]
+
+    def list_ids(self, tenant_id: UUID, *, limit: int) -> Sequence[UUID]:
+        """Ids of documents, the newest first."""
+        return self._session.scalars(
+            select(Document.id)
+            .where(*_matching(tenant_id, Filter()))
+            .order_by(Document.created_at.desc(), Document.id)
+            .limit(limit)
+        ).all()
 
     def count(self, tenant_id: UUID, which: Filter) -> int:
         """How many documents match."""
@@ -128,6 +123,18 @@ class DocumentListing:
             average_confidence=average,
             total=total,
         )
+
+
+def _sorted_by(sort: str) -> Any:
+    """A column or expression that is never NULL, so that a page can begin after any row."""
+    match sort:
+        case "created_at" | "updated_at" | "title" | "byte_size":
+            return getattr(Document, sort)
+        case "source_created_at":
+            return func.coalesce(Document.source_created_at, Document.created_at)
+        case "confidence":
+            return func.coalesce(Document.classification_confidence, 0.0)
+    raise ValueError(f"Documents cannot be sorted by {sort!r}.")
 
 
 def _matching(tenant_id: UUID, which: Filter) -> list[ColumnElement[bool]]:

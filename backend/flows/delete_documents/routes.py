@@ -6,7 +6,8 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from backend.documents.repository import DocumentNotFound, DocumentRepository
+from backend.documents.listing.repository import DocumentListing
+from backend.documents.repository import DocumentNotFound
 from backend.documents.views import DocumentPath
 from backend.flows.delete_documents.flow import delete_documents
 from backend.web import Answer, administrator, answer, editor, services
@@ -86,7 +87,7 @@ def delete_all() -> Response:
     count = 0
     while True:
         with services().db.transaction(who.tenant_id) as session:
-            ids = DocumentRepository(session).list_ids(who.tenant_id, limit=_BATCH)
+            ids = DocumentListing(session).list_ids(who.tenant_id, limit=_BATCH)
             if not ids:
                 return answer(AllDeleted(deleted_count=count))
             deleted, _ = delete_documents(session, who.tenant_id, ids, by=who.user_id)
