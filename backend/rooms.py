@@ -18,6 +18,8 @@ ROOMS = (
     "ops",
     "limits",
     "knowledge",
+    "chats",
+    "searches",
 )
 
 #: Modules with an `api` blueprint.
@@ -31,6 +33,8 @@ ROUTES = (
     "backend.flows.connect_account.routes",
     "backend.flows.sync_connector.routes",
     "backend.flows.ask.routes",
+    "backend.chats.routes",
+    "backend.searches.routes",
     "backend.flows.reload_parser.routes",
     "backend.flows.deactivate.routes",
     "backend.knowledge.routes",

@@ -9,6 +9,7 @@ import prometheus_client
 import structlog
 
 from backend import __version__
+from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
@@ -28,6 +29,7 @@ from backend.limits.repository import purge_expired as purge_idempotency_keys
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.ops.repository import InstanceRepository
+from backend.searches.repository import purge_old as purge_old_searches
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
@@ -80,6 +82,16 @@ _CHORES = (
         "purge uploads",
         timedelta(minutes=10),
         lambda session: UploadRepository(session).purge_failed(older_than=timedelta(days=30)),
+    ),
+    Chore(
+        "purge chats",
+        timedelta(minutes=10),
+        lambda session: purge_empty_chats(session, older_than=timedelta(days=1)),
+    ),
+    Chore(
+        "purge searches",
+        timedelta(minutes=10),
+        lambda session: purge_old_searches(session, older_than=timedelta(days=90)),
     ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
     Chore(

@@ -26,6 +26,7 @@ LAYERS: Final = (
     ("flows", "wiring"),
     # Signing in has routes like any room; the rest of `tenants` is below, because `web` asks it who is asking.
     (
+        "chats",
         "components",
         "configs",
         "connectors",
@@ -38,6 +39,7 @@ LAYERS: Final = (
         "oauth",
         "ops",
         "search",
+        "searches",
         "sync",
         "tenants.api_keys.routes",
         "tenants.routes",

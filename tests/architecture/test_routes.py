@@ -202,7 +202,15 @@ def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
     """Calls a route with fitting parts of its path."""
     method, rule = route
     path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
-    for part in ("<document_id>", "<key_id>", "<session_id>", "<sync_id>", "<user_id>"):
+    for part in (
+        "<chat_id>",
+        "<document_id>",
+        "<key_id>",
+        "<search_id>",
+        "<session_id>",
+        "<sync_id>",
+        "<user_id>",
+    ):
         path = path.replace(part, str(uuid4()))
     assert "<" not in path, f"{rule}: say in _call what goes into its path"
     return client.open(path, method=method, **more)
