@@ -7,9 +7,9 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
-    serve.py       one web instance (gunicorn, gevent)
+    serve.py       one web instance (gunicorn's gevent worker)
     work.py        one worker process
-    cli.py         the `secondbrain` command
+    cli.py         the `secondbrain` command: processes.py starts those two, commands.py does all else
     administration.py  its groups: tenant, user, keys
     up.py          the bundled server, three web instances and a worker on one machine
     bundled.py     where the database is: DATABASE_URL's, or the bundled server
@@ -22,6 +22,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     scratch.py     a temporary folder of our own
     rooms.py       the list of rooms
 
+    outside/       reads any address a person names, and no private one
     db/            knows Postgres, knows no room: transactions, hints, row level security, the bundled server
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from backend.settings import Settings
+from backend.processes import configured
 
 if TYPE_CHECKING:
     from backend.wiring import Services
@@ -20,17 +20,6 @@ keys = typer.Typer(help="Keys that sign tokens and states.", no_args_is_help=Tru
 
 Slug = Annotated[str, typer.Argument(help="Short name of the workspace.")]
 Email = Annotated[str, typer.Argument(help="Address the person signs in with.")]
-
-
-def installation() -> Settings:
-    """The settings of this machine, with the bundled server's where none are given."""
-    settings = Settings()
-    if settings.database_url.get_secret_value() and settings.secret_keys:
-        return settings
-    # Only here: a process that is told everything need not know the bundled server.
-    from backend.bundled import locate
-
-    return locate(settings)
 
 
 @tenant.command("deactivate")
@@ -130,7 +119,7 @@ def rotate_keys(
 def _services() -> "Iterator[Services]":
     from backend.wiring import wire
 
-    services = wire(installation())
+    services = wire(configured())
     try:
         yield services
     finally:

@@ -1,14 +1,23 @@
-"""Runs one web instance: gunicorn with one gevent worker, on the shared port and on a port of its own.
+"""Runs one web instance: gunicorn's gevent worker, on the shared port and on a port of its own.
 
-gevent, because a thousand open event streams are a thousand waiting greenlets and not threads; one worker,
-because instances are multiplied by starting more of them (SO_REUSEPORT), not inside one.
+gevent, because a thousand open event streams are a thousand waiting greenlets and not threads. One process and no
+master above it: instances are multiplied by starting more of them (SO_REUSEPORT), and whoever started this one
+starts it again when it ends. A master would take 28 MB for itself to do the same.
 """
 
+import ctypes
+import gc
+import os
+import signal
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
 
+from gevent.threadpool import ThreadPool
 from gunicorn.app.base import BaseApplication
+from gunicorn.sock import create_sockets
+from gunicorn.workers.ggevent import GeventWorker
 
 from backend.settings import Settings
 
@@ -16,9 +25,14 @@ if TYPE_CHECKING:
     from backend.ops.presence import Presence
     from backend.wiring import Services
 
+#: An event loop that does not turn for so long never will; the kernel then ends the process.
+_HUNG_SECONDS: Final = 60
+#: Hashing a password takes 64 MiB and several cores for a moment; more at once would only take more memory.
+_HASHING_THREADS: Final = 2
+
 
 class WebInstance(BaseApplication):  # type: ignore[misc]
-    """gunicorn, configured by settings; the application is built in the worker, after the fork."""
+    """What gunicorn asks for: its configuration, from settings, and the application. Close it in the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -34,23 +48,16 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": binds,
             "reuse_port": True,
-            "worker_class": "gevent",
-            "workers": 1,
             "worker_connections": 4000,
             "graceful_timeout": 5,
-            "timeout": 60,
             "keepalive": 30,
-            "proc_name": f"secondbrain {s.instance_name}",
             "loglevel": "warning",
-            "control_socket_disable": True,
-            "worker_exit": lambda _server, _worker: self._close(),
         }
         for key, value in options.items():
-            if key in self.cfg.settings:
-                self.cfg.set(key, value)
+            self.cfg.set(key, value)
 
     def load(self) -> Any:
-        # Imported here, in the worker: after gevent has replaced what it replaces, and the master stays small.
+        # Imported here: after gevent has replaced what it replaces.
         from backend.app import create_app
         from backend.db.schema import require_current
         from backend.logs import configure_logging
@@ -60,22 +67,26 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         instance = instance_name(settings)
         configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
         require_current(settings.database_url.get_secret_value())
-        self._services = wire(settings, run_blocking=_in_a_thread)
+        hashing = ThreadPool(_HASHING_THREADS)
+        self._services = wire(settings, run_blocking=hashing.apply)
         self._presence = take_part(self._services, kind="web")
-        return create_app(self._services)
+        app = create_app(self._services)
+        _settle()
+        return app
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Says goodbye and closes every connection."""
         if self._presence is not None:
             self._presence.stop()
         if self._services is not None:
             self._services.close()
 
 
-def _in_a_thread(work: Callable[[], Any]) -> Any:
-    """What `work()` returns or raises, computed beside the event loop."""
-    from gevent import get_hub
+class _Process(GeventWorker):  # type: ignore[misc]
+    """The worker as the process itself: nobody above it looks whether it lives, so the kernel does."""
 
-    return get_hub().threadpool.apply(work)
+    def notify(self) -> None:
+        signal.alarm(_HUNG_SECONDS)
 
 
 def serve(settings: Settings) -> None:
@@ -84,4 +95,17 @@ def serve(settings: Settings) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.host, settings.instance_port))
-    WebInstance(settings).run()
+    with closing(WebInstance(settings)) as instance:
+        log = instance.cfg.logger_class(instance.cfg)
+        sockets = create_sockets(instance.cfg, log)
+        worker = _Process(1, os.getppid(), sockets, instance, _HUNG_SECONDS, instance.cfg, log)
+        worker.pid = os.getpid()
+        worker.init_process()
+
+
+def _settle() -> None:
+    """What is loaded now stays: the collector need not look at it again, and what loading took goes back."""
+    gc.collect()
+    gc.freeze()
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)

@@ -37,6 +37,7 @@ from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
+from backend.sync.reads import SharedReads
 from backend.tenants.passwords import Passwords
 
 
@@ -61,6 +62,7 @@ class Services:
     #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
     api_bases: Mapping[str, str]
     http: httpx2.Client
+    run_reads: SharedReads
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -149,6 +151,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
             {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
         ),
         http=http,
+        run_reads=SharedReads(db),
     )
 
 

@@ -20,9 +20,10 @@ from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
 from backend.flows.upload_documents.handler import UploadHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
+from backend.jobs.workers.repository import WorkerRepository
 from backend.knowledge.repository import AliasRepository
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys

@@ -7,8 +7,8 @@ tenants (claims, purges) takes a database of its own (`own_database`), a copy of
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID, uuid4
@@ -85,11 +85,18 @@ class Account:
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedPostgres]:
     """The session's Postgres server, with the migrated database `secondbrain`."""
+    with running_server(FAST) as postgres:
+        yield postgres
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
+    """A server of one's own in a temporary folder, with the migrated database `secondbrain`."""
     with ExitStack() as stack:
         # Not pytest's tmp_path: started by root, the server runs as another user, who must get there.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="secondbrain-tests-"))
         os.chmod(folder, 0o755)  # noqa: S103
-        postgres = EmbeddedPostgres(Path(folder, "postgres"), settings=FAST)
+        postgres = EmbeddedPostgres(Path(folder, "postgres"), settings=settings)
         postgres.start(bound_to_parent=True)
         stack.callback(postgres.stop, "immediate")
         prepare_bundled(postgres)

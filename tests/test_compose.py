@@ -11,7 +11,7 @@ import yaml
 from pydantic import SecretStr
 
 from backend.app import create_app
-from backend.cli import app as cli
+from backend.commands import app as cli
 from backend.db.engine import APP_ROLE, OWNER_ROLE
 from backend.db.provision import MIN_PGVECTOR, MIN_POSTGRES
 from backend.settings import Settings, generate_key

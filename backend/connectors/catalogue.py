@@ -7,7 +7,16 @@ from typing import Final
 from backend.connectors.providers.provider import Provider
 
 #: Adding a provider is one line here, in the order people see them.
-PROVIDER_MODULES: Final = ("slack", "gmail", "google_drive", "box", "github", "onedrive")
+PROVIDER_MODULES: Final = (
+    "slack",
+    "gmail",
+    "google_drive",
+    "box",
+    "github",
+    "onedrive",
+    "pubmed",
+    "webscraper",
+)
 
 
 def load_providers() -> MappingProxyType[str, Provider]:

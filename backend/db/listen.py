@@ -5,6 +5,7 @@ can overflow, a burst costs one read, and after a lost connection setting every 
 """
 
 import threading
+import time
 from collections import defaultdict
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,8 @@ class Subscription:
         self._listener = listener
         self._where = (channel, key)
         self._changed = threading.Event()
+        #: When it was last set, in seconds of the monotonic clock.
+        self.woken_at = time.monotonic()
 
     def wait(self, timeout: float) -> bool:
         """True as soon as there was a hint since the last call; False after `timeout` seconds without one.
@@ -39,6 +42,7 @@ class Subscription:
 
     def wake(self) -> None:
         """Sets the flag, from any thread."""
+        self.woken_at = time.monotonic()
         self._changed.set()
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ milliseconds after the commit, many at a time. A hint lost in between is repaire
 """
 
 import threading
+import time
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
@@ -70,6 +71,7 @@ class Notifier:
         connection: psycopg.Connection[Any] | None = None
         stop = threading.Event()
         backoff = 0.1
+        sent_at = 0.0
         try:
             while True:
                 with self._wake:
@@ -78,8 +80,11 @@ class Notifier:
                     closing = self._closing
                     if closing and not self._pending:
                         return
-                if not closing:
-                    stop.wait(self.COALESCE_SECONDS)
+                # After a pause the first hint goes at once; of a burst, what comes within the interval goes together.
+                pause = sent_at + self.COALESCE_SECONDS - time.monotonic()
+                if pause > 0 and not closing:
+                    stop.wait(pause)
+                sent_at = time.monotonic()
                 with self._wake:
                     batch, self._pending = self._pending, set()
                 try:

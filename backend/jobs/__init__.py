@@ -22,8 +22,9 @@ or, across tenants: SELECT * FROM ops.queue; SELECT * FROM ops.workers;
 What is to be done again and again has a row in `schedules` (see schedules/), which any worker turns into a job
 when it is due: SELECT name, every, next_run_at, paused_at, last_run_at FROM schedules; or SELECT * FROM ops.schedules;
 
-    claim.py       what a claim hands over    repository.py  every change of the two tables
+    claim.py       what a claim hands over    repository.py  every change of jobs
     statements.py  who gets which job         worker.py      runs jobs on threads
     heartbeat.py   a process says it lives    upkeep.py      jobs left behind, schedules, recurring chores
     schedules/     what becomes a job again and again
+    workers/       which processes work
 """

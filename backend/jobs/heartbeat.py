@@ -8,7 +8,8 @@ import structlog
 
 from backend.db.transaction import Database
 from backend.jobs.claim import WorkerForgotten
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 
 _log = structlog.get_logger(__name__)
 

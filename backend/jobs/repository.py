@@ -1,4 +1,4 @@
-"""Enqueue, claim, hold, complete, fail, cancel, heartbeat, release_stalled, purge."""
+"""Enqueue, claim, hold, complete, fail, cancel, release_stalled, purge."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from backend.db.notify import Channel
 from backend.db.transaction import Unit, hint
 from backend.jobs import statements
-from backend.jobs.claim import Claim, LeaseLost, Released, WorkerForgotten
-from backend.jobs.models import Job, Worker
+from backend.jobs.claim import Claim, LeaseLost, Released
+from backend.jobs.models import Job
 
 #: Running jobs one tenant may have at a time across the fleet, also when nobody else waits: what a tenant's
 #: jobs talk to has limits of its own.
@@ -24,6 +24,21 @@ BACKOFF: Final = (5, 15, 60, 300, 900, 3600)
 
 _ENQUEUE: Final = text(statements.ENQUEUE)
 _CLAIM: Final = text(statements.CLAIM)
+
+# Made once: taking a statement apart for its names costs as much as a round trip.
+_HOLD = text(statements.HOLD)
+_PROGRESS = text(statements.PROGRESS)
+_COMPLETE = text(statements.COMPLETE)
+_COMPLETE_MANY = text(statements.COMPLETE_MANY)
+
+
+def _named(claim: Claim) -> dict[str, Any]:
+    return {
+        "tenant_id": claim.tenant_id,
+        "job_id": claim.id,
+        "lease": claim.lease,
+        "worker_id": claim.worker_id,
+    }
 
 
 class JobClaims:
@@ -38,14 +53,18 @@ class JobClaims:
         """Takes up to `count` jobs that are due, fairly across tenants; empty when there are none.
 
         Empty as well for a worker that is unknown or has said goodbye. Jobs of a deactivated tenant wait. A batch is
-        spread over the tenants that wait, so it may be smaller than what is due. Claimers that run at the same moment do not see each other's
-        jobs yet: together they may exceed the cap, each by what it would have been allowed alone.
+        spread over the tenants that wait, so it may be smaller than what is due. Claimers that run at the same moment
+        do not see each other's jobs yet: together they may exceed the cap, each by what it would have been allowed
+        alone.
+
+        The commit is not waited for until it is on disk: a crash of the server may forget the claim, and the job waits
+        as before. The same worker may then get it once more under the same lease: that is one claim, not two.
         """
         rows = self._unit.execute(
             _CLAIM,
             {"worker_id": worker_id, "kinds": list(kinds), "count": count, "tenant_cap": tenant_cap},
         ).all()
-        return [Claim(*row) for row in rows]
+        return [Claim(*row[:-1]) for row in rows]
 
 
 class JobRepository(JobClaims):
@@ -90,24 +109,29 @@ class JobRepository(JobClaims):
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        if progressed:
-            row = self._session.execute(
-                update(Job)
-                .where(*self._is_ours(claim))
-                .values(progressed_at=func.now(), attempt=0)
-                .returning(Job.cancel_requested_at)
-            ).one_or_none()
-        else:
-            row = self._session.execute(
-                select(Job.cancel_requested_at).where(*self._is_ours(claim)).with_for_update(key_share=True)
-            ).one_or_none()
-        if row is None:
+        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, _named(claim))
+        if goes_on is None:
             raise LeaseLost
-        return row[0] is None
+        return goes_on
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        self._let_go(claim, state="succeeded", finished_at=func.now(), last_error=None)
+        if self._session.scalar(_COMPLETE, _named(claim)) is None:
+            raise LeaseLost
+
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        """Ends several jobs of one tenant well, all or none: raises LeaseLost when any of them is not ours any more."""
+        ended = self._session.execute(
+            _COMPLETE_MANY,
+            {
+                "tenant_id": claims[0].tenant_id,
+                "worker_id": claims[0].worker_id,
+                "ids": [claim.id for claim in claims],
+                "leases": [claim.lease for claim in claims],
+            },
+        )
+        if len(ended.all()) != len({claim.id for claim in claims}):
+            raise LeaseLost
 
     def end_cancelled(self, claim: Claim) -> None:
         """Ends a job that was asked to stop. Raises LeaseLost."""
@@ -248,41 +272,3 @@ class JobRepository(JobClaims):
         for job in released:
             hint(self._session, Channel.JOBS, job.tenant_id, job.kind)
         return released
-
-
-class WorkerRepository:
-    """Worker processes, within an operator transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def register(self, *, name: str, version: str, lease_term: timedelta = timedelta(seconds=30)) -> UUID:
-        """A new worker process, alive now, and dead once silent for longer than `lease_term`."""
-        worker = Worker(name=name, version=version, lease_term=lease_term)
-        self._session.add(worker)
-        self._session.flush()
-        return worker.id
-
-    def heartbeat(self, worker_id: UUID) -> None:
-        """Says that the process lives. Raises WorkerForgotten when its row is gone or it had said goodbye."""
-        alive = self._session.scalar(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(heartbeat_at=func.now())
-            .returning(Worker.id)
-        )
-        if alive is None:
-            raise WorkerForgotten
-
-    def stop(self, worker_id: UUID) -> None:
-        """Says goodbye; jobs still held go back to the queue at the next `release_stalled`."""
-        self._session.execute(
-            update(Worker)
-            .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-            .values(stopped_at=func.now())
-        )
-
-    def purge_gone(self, *, older_than: timedelta) -> int:
-        """Deletes workers not heard of for `older_than` that hold no job; returns how many."""
-        rows = self._session.execute(text(statements.PURGE_GONE_WORKERS), {"older_than": older_than})
-        return len(rows.all())

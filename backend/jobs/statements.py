@@ -14,6 +14,8 @@ ENQUEUE: Final = """
 # `waiting` skips from tenant to tenant through the index, so the length of a tenant's queue costs nothing. `fair`
 # puts tenants with the least running work first, drops those at the cap and those deactivated (their jobs wait), and
 # spreads a batch over the rest. The outer LIMIT stops the loop as soon as enough is locked, so claimers do not hold each other's jobs.
+# A claim is not waited for until it is on disk. A server that crashes within the next half second forgets it, and the
+# job waits again; the first durable write of its holder brings it to disk as well, before itself.
 CLAIM: Final = """
     WITH RECURSIVE waiting AS (
         (SELECT tenant_id FROM jobs WHERE state = 'queued' ORDER BY tenant_id LIMIT 1)
@@ -46,7 +48,33 @@ CLAIM: Final = """
         claimed_at = now(), progressed_at = NULL
     WHERE id = ANY (ARRAY(SELECT id FROM picked))
     RETURNING id, tenant_id, kind, args, lease, attempt, max_attempts, worker_id, last_error,
-              cancel_requested_at IS NOT NULL
+              cancel_requested_at IS NOT NULL, set_config('synchronous_commit', 'off', true)
+"""
+
+# The lease alone would say whose it is, but for a crash or failover that lost the newest commits, claims among them.
+_IS_OURS: Final = """
+    tenant_id = :tenant_id AND id = :job_id AND state = 'running' AND lease = :lease AND worker_id = :worker_id
+"""
+
+HOLD: Final = f"SELECT cancel_requested_at IS NULL FROM jobs WHERE {_IS_OURS} FOR NO KEY UPDATE"  # noqa: S608 - constants
+
+PROGRESS: Final = f"""
+    UPDATE jobs SET progressed_at = now(), attempt = 0 WHERE {_IS_OURS} RETURNING cancel_requested_at IS NULL
+"""  # noqa: S608 - constants
+
+COMPLETE: Final = f"""
+    UPDATE jobs SET state = 'succeeded', worker_id = NULL, finished_at = now(), last_error = NULL
+    WHERE {_IS_OURS}
+    RETURNING id
+"""  # noqa: S608 - constants
+
+COMPLETE_MANY: Final = """
+    UPDATE jobs
+    SET state = 'succeeded', worker_id = NULL, finished_at = now(), last_error = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS bigint[])) AS held (id, lease)
+    WHERE jobs.id = held.id AND jobs.lease = held.lease
+      AND jobs.tenant_id = :tenant_id AND jobs.state = 'running' AND jobs.worker_id = :worker_id
+    RETURNING jobs.id
 """
 
 # The sub-select cannot become a join, and must not: when a row changes hands between the snapshot and the lock,

@@ -156,7 +156,12 @@ class Worker:
         with hints:
             while not self._stopping.is_set():
                 try:
-                    claim = self._in_hand[place] = self._claim()
+                    claim = self._claim()
+                    if claim is not None and self._is_in_hand(claim):
+                        # The server forgot our claim in a crash and has given us the job again: the same claim.
+                        _log.warning("job claimed twice over a crash of the server", job=str(claim.id))
+                        continue
+                    self._in_hand[place] = claim
                     if claim is None:
                         hints.wait(self._idle_poll)
                     else:
@@ -177,6 +182,9 @@ class Worker:
         except Unavailable:
             return None
         return claims[0] if claims else None
+
+    def _is_in_hand(self, claim: Claim) -> bool:
+        return any(held and (held.id, held.lease) == (claim.id, claim.lease) for held in self._in_hand)
 
     def _run(self, claim: Claim) -> None:
         log = _log.bind(job=str(claim.id), kind=claim.kind, lease=claim.lease, attempt=claim.attempt)

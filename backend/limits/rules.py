@@ -47,6 +47,7 @@ DEFAULTS = (
     Rule("consent", By.ADDRESS, 120, _MINUTE),
     Rule("sync", By.USER, 60, _MINUTE),
     Rule("search", By.USER, 30, _MINUTE),
+    Rule("upload_url", By.USER, 30, _MINUTE),
     Rule("api_keys", By.USER, 20, _MINUTE),
     Rule("changes", By.USER, 300, _MINUTE),
 )
@@ -63,6 +64,7 @@ ROUTES = MappingProxyType(
         ("POST", "/api/integrations/<connector_type>/begin"): ("consent",),
         ("POST", "/api/integrations/<connector_type>/sync"): ("sync",),
         ("POST", "/api/search"): ("search",),
+        ("POST", "/api/documents/upload-url"): ("upload_url",),
     }
 )
 

@@ -10,8 +10,8 @@ At most one run per connector is unfinished, by a partial unique index. Everythi
 its checkpoint (`positions/`) in one transaction, so whoever takes it over goes on after the last page, and so does
 the next run. Each change of state has its row in `sync_transitions`: when, by whom, why. `items/` knows the version of
 each item that was last dealt with, `failures/` what a run could not take. `seq` is raised by every change under the
-row's lock; event streams use it as the event id. Progress is the truth: a percentage is shown only when the provider
-says how much there is.
+row's lock; event streams use it as the event id, and those of one process share each read (`reads.py`). Progress
+is the truth: a percentage is shown only when the provider says how much there is.
 
     SELECT connector_type, state, stage, processed_count, total_count, failed_count, note, error
     FROM sync_runs ORDER BY created_at DESC;

@@ -7,19 +7,18 @@ needs the newest one only; intermediate ones it missed are not repeated.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from prometheus_client import Gauge
 
-from backend.db.listen import Listener
+from backend.db.listen import Listener, Subscription
 from backend.db.notify import Channel
-from backend.db.transaction import Database
 from backend.errors import Unavailable
 from backend.sync.models import SyncRun
-from backend.sync.progress.repository import SyncProgressRepository
+from backend.sync.reads import Reading, SharedReads
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
@@ -30,6 +29,18 @@ HEARTBEAT_SECONDS = 15.0
 FRAMES_PER_SECOND = 10
 #: After the last event the client closes; whoever does not is closed after this many seconds.
 LINGER_SECONDS = 10.0
+
+
+#: Whom no hint woke takes what was read within this many seconds.
+_SHARED_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Under which name somebody follows a run, and whether titles are shown to them."""
+
+    sync_id: str
+    with_note: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +95,12 @@ def error_of(run: SyncRun) -> str | None:
 
 
 def follow(
-    db: Database,
+    reads: SharedReads,
     listener: Listener,
     tenant_id: UUID,
     run_id: UUID,
+    viewer: Viewer,
     *,
-    show: Callable[[SyncRun], Progress],
     linger: float = LINGER_SECONDS,
 ) -> Iterator[str]:
     """Frames of a run until it is over: `current_state` first, then each change, then `complete` or `error`.
@@ -97,14 +108,15 @@ def follow(
     Raises SyncRunNotFound before the first frame.
     """
     with listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id) as changes:
-        shown = show(_read(db, tenant_id, run_id))
+        reading = reads.read(tenant_id, run_id, since=time.monotonic())
+        run = reading.run
         OPEN_STREAMS.inc()
         try:
-            yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame("current_state", shown)
-            if not shown.is_finished:
-                yield from _changes(db, listener, tenant_id, run_id, shown.seq, changes.wait, show)
+            yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame(reading, viewer, "current_state")
+            if not run.is_finished:
+                yield from _changes(reads, listener, reading, changes, viewer)
             else:
-                yield _frame(shown.event, shown)
+                yield _frame(reading, viewer)
             closes_at = time.monotonic() + linger
             while (left := closes_at - time.monotonic()) > 0:
                 changes.wait(left)
@@ -113,44 +125,45 @@ def follow(
 
 
 def _changes(
-    db: Database,
-    listener: Listener,
-    tenant_id: UUID,
-    run_id: UUID,
-    seq: int,
-    wait: Callable[[float], bool],
-    show: Callable[[SyncRun], Progress],
+    reads: SharedReads, listener: Listener, reading: Reading, changes: Subscription, viewer: Viewer
 ) -> Iterator[str]:
-    spoke_at = time.monotonic()
+    run = reading.run
+    spoke_at = frame_at = time.monotonic()
     while True:
-        wait(min(HEARTBEAT_SECONDS, listener.poll_seconds))
+        patience = min(HEARTBEAT_SECONDS, listener.poll_seconds)
+        woken = changes.wait(patience)
+        if (pause := frame_at + 1 / FRAMES_PER_SECOND - time.monotonic()) > 0:
+            time.sleep(pause)
+        since = changes.woken_at if woken else time.monotonic() - min(_SHARED_SECONDS, patience / 2)
         try:
-            shown = show(_read(db, tenant_id, run_id))
+            reading = reads.read(run.tenant_id, run.id, since=since)
+            now = reading.run
         except Unavailable:
             # The stream outlives an outage of the database; the client sees a heartbeat, then the state.
             yield ": the database does not answer, waiting\n\n"
             time.sleep(1.0)
             continue
-        if shown.seq > seq:
-            seq = shown.seq
-            yield _frame(shown.event, shown)
-            spoke_at = time.monotonic()
-            if shown.is_finished:
+        if now.seq > run.seq:
+            run = now
+            yield _frame(reading, viewer)
+            spoke_at = frame_at = time.monotonic()
+            if run.is_finished:
                 return
-            time.sleep(1 / FRAMES_PER_SECOND)
         elif time.monotonic() - spoke_at >= HEARTBEAT_SECONDS - 0.5:
             yield ": still here\n\n"
             spoke_at = time.monotonic()
 
 
-def _read(db: Database, tenant_id: UUID, run_id: UUID) -> SyncRun:
-    with db.statement(tenant_id) as unit:
-        return SyncProgressRepository(unit).get(tenant_id, run_id)
-
-
-def _frame(event: str, shown: Progress) -> str:
-    data = json.dumps(shown.data, ensure_ascii=False)
-    return f"event: {event}\nid: {shown.seq}\ndata: {data}\n\n"
+def _frame(reading: Reading, viewer: Viewer, event: str = "") -> str:
+    """The event of what was read; put into words once for all who see the same."""
+    frame = reading.frames.get((viewer, event))
+    if frame is None:
+        shown = progress_of(reading.run, sync_id=viewer.sync_id, with_note=viewer.with_note)
+        data = json.dumps(shown.data, ensure_ascii=False)
+        frame = reading.frames[viewer, event] = (
+            f"event: {event or shown.event}\nid: {shown.seq}\ndata: {data}\n\n"
+        )
+    return frame
 
 
 def _status(run: SyncRun) -> tuple[str, str]:

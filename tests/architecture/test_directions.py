@@ -19,7 +19,9 @@ ROOT: Final = Path(__file__).parents[2]
 #: down, and its own package. What stands side by side does not know each other: that is what a flow is for.
 LAYERS: Final = (
     ("cli",),
+    ("commands",),
     ("administration",),
+    ("processes",),
     ("serve", "up", "work"),
     ("app",),
     ("admission",),
@@ -48,7 +50,7 @@ LAYERS: Final = (
     ("tenants",),
     ("bundled",),
     ("db",),
-    ("keyring", "ports", "supervisor"),
+    ("keyring", "outside", "ports", "supervisor"),
     ("errors", "lifeline", "logs", "lru", "rooms", "scratch", "settings"),
 )
 
@@ -70,9 +72,11 @@ ONLY_IN: Final = MappingProxyType(
         "flask_openapi3": ("backend.app", "routes"),
         "werkzeug": ("backend.app",),
         "gunicorn": ("backend.serve",),
-        "typer": ("backend.administration", "backend.cli"),
-        "rich": ("backend.cli",),
+        "typer": ("backend.administration", "backend.commands"),
+        "rich": ("backend.commands",),
         "kreuzberg": ("backend.documents.parsing.engine",),
+        "lxml": ("backend.connectors.providers",),
+        "httpcore2": ("backend.outside",),
         "cryptography": ("backend.keyring",),
         "jwt": ("backend.keyring",),
     }
@@ -81,6 +85,8 @@ ONLY_IN: Final = MappingProxyType(
 #: What no web process carries: it hands parsing and reading of sources to the workers.
 WORKERS_ONLY: Final = (
     "kreuzberg",
+    "lxml",
+    "protego",
     "alembic",
     "backend.documents.parsing",
     "backend.connectors.providers.*.source",
@@ -93,8 +99,9 @@ WORKERS_ONLY: Final = (
 ENVIRONMENT: Final = MappingProxyType(
     {
         "backend/scratch.py": "sets TMPDIR for a library that unpacks itself there",
+        "backend/processes.py": "tells numpy's library how many threads it may start",
         "backend/up.py": "hands the whole environment on to its children",
-        "backend/cli.py": "hands psql, which takes its place, a role",
+        "backend/commands.py": "hands psql, which takes its place, a role",
     }
 )
 

@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).parents[2]
 BACKEND: Final = ROOT / "backend"
 
 #: Folders that are no rooms: they own no table.
-NOT_ROOMS: Final = ("db", "flows", "search")
+NOT_ROOMS: Final = ("db", "flows", "outside", "search")
 
 
 def tables_of(room: str) -> list[str]:

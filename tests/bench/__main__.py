@@ -10,6 +10,10 @@ from types import MappingProxyType
 BENCHES = MappingProxyType(
     {
         "state": "every piece of shared state beside Redis",
+        "jobs": "claim and finish jobs, beside Postgres queue libraries",
+        "streams": "from a commit to a thousand clients of another instance, beside Redis",
+        "notify": "what notifications cost writers",
+        "memory": "a web instance and a worker with 100 active tenants",
     }
 )
 

@@ -83,6 +83,7 @@ class Fleet:
         answer = httpx2.post(
             f"{self.web[instance]}/api/auth/signup",
             json={"email": email, "password": PASSWORD, "full_name": "Ada", "organization_name": name},
+            timeout=30,
         )
         assert answer.status_code == 201, answer.text
         return Client(self, email, answer.json())
@@ -227,9 +228,17 @@ class Gate:
 @pytest.fixture(scope="package")
 def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
     """Three web instances and an emulated GitHub behind a gate; no worker yet."""
-    shared, *own = free_ports(4)
+    with running_fleet(server, github_seed(issues=60)) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def running_fleet(
+    server: EmbeddedPostgres, seed: Seed, *, instances: int = 3, **more: str
+) -> Iterator[Fleet]:
+    """`instances` that answer, on a database of their own, with `more` in their environment; no worker yet."""
+    shared, *own = free_ports(1 + instances)
     redirect = f"http://localhost:{shared}/api/integrations/github/callback"
-    seed = github_seed(issues=60)
     database = clone(server)
     with (
         github_emulator(seed, redirect_uris=(redirect,)) as emulator,
@@ -250,6 +259,7 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             "LEASE_SECONDS": "3",
             "LOG_LEVEL": "warning",
             "LOG_FORMAT": "console",
+            **more,
         }
         made = Fleet(
             database=database,
@@ -261,7 +271,7 @@ def fleet(server: EmbeddedPostgres) -> Iterator[Fleet]:
             env=env,
         )
         try:
-            for number in range(3):
+            for number in range(instances):
                 made.start_web(number)
             made.wait_until_ready()
             yield made

@@ -11,7 +11,8 @@ from psycopg.rows import DictRow, dict_row
 
 from backend.db.transaction import Database
 from backend.jobs.claim import Claim, Released
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
 KIND = "work"
@@ -112,6 +113,9 @@ class Queue:
 
     def complete(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.complete(claim))
+
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        self.as_tenant(claims[0], lambda jobs: jobs.complete_many(claims))
 
     def end_cancelled(self, claim: Claim) -> None:
         self.as_tenant(claim, lambda jobs: jobs.end_cancelled(claim))

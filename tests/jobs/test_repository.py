@@ -5,11 +5,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from backend.db.notify import Channel
+from backend.db.transaction import Session
 from backend.jobs.claim import LeaseLost, WorkerForgotten
-from backend.jobs.repository import BACKOFF, JobRepository, WorkerRepository
+from backend.jobs.repository import BACKOFF, JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.jobs.real_queue import KIND, Queue
 
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
@@ -55,6 +58,50 @@ def test_hold_lets_the_holder_write_and_counts_tries_anew_on_progress(queue: Que
     assert queue.hold(claim, progressed=True)
     assert queue.row(job_id)["progressed_at"] is not None
     assert queue.row(job_id)["attempt"] == 0
+
+
+def test_complete_many_ends_all_of_a_tenants_jobs(queue: Queue) -> None:
+    queue.enqueue_many(3)
+    queue.complete_many(queue.claim(queue.register(), count=3))
+    assert queue.states() == {"succeeded": 3}
+
+
+def test_complete_many_ends_none_when_one_is_somebody_elses_now(queue: Queue) -> None:
+    queue.enqueue_many(3)
+    worker = queue.register()
+    claims = queue.claim(worker, count=3)
+    queue.give_back(claims[1])
+    (again,) = queue.claim(worker)
+    assert again.id == claims[1].id
+    with pytest.raises(LeaseLost):
+        queue.complete_many(claims)
+    assert queue.states() == {"running": 3}
+    queue.complete_many([claims[0], again, claims[2]])
+    assert queue.states() == {"succeeded": 3}
+
+
+def test_complete_many_is_one_tenants_matter(queue: Queue) -> None:
+    queue.enqueue(queue.make_tenant())
+    queue.enqueue()
+    claims = queue.claim(queue.register(), count=2)
+    with pytest.raises(LeaseLost):
+        queue.complete_many(claims)
+    assert queue.states() == {"running": 2}
+
+
+def test_claim_does_not_wait_for_the_disk_and_an_end_does(queue: Queue) -> None:
+    queue.enqueue()
+    worker = queue.register()
+
+    def waits(session: Session) -> object:
+        return session.scalar(text("SHOW synchronous_commit"))
+
+    with queue.db.operator_transaction() as session:
+        (claim,) = JobRepository(session).claim(worker, (KIND,))
+        assert waits(session) == "off"
+    with queue.db.transaction(queue.tenant_id) as session:
+        JobRepository(session).complete(claim)
+        assert waits(session) == "on"
 
 
 def test_complete_ends_the_job_for_good(queue: Queue) -> None:

@@ -2,6 +2,9 @@
 
 import time
 from datetime import timedelta
+from queue import Empty
+
+import pytest
 
 from backend.jobs.claim import LeaseLost
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered, eventually
@@ -29,6 +32,25 @@ def test_worker_runs_a_job_on_the_poll_when_the_hint_is_lost(
     make_worker()
     queue.enqueue_many(5)
     assert {handler.next_ended()[1] for _ in range(5)} == {"completed"}
+
+
+def test_job_that_a_crash_of_the_server_gave_back_to_its_own_holder_is_done_once(
+    queue: Queue, make_worker: MakeWorker, handler: Steered
+) -> None:
+    handler.go.clear()
+    make_worker(threads=2)
+    job_id = queue.enqueue()
+    claim = handler.next_started()
+    # The server comes back without the claim, which was not on disk yet; the worker's other thread takes the job.
+    queue.sql(
+        "UPDATE jobs SET state = 'queued', worker_id = NULL, lease = 0, attempt = 0 WHERE id = %s", job_id
+    )
+    eventually(lambda: queue.state(job_id) == "running")
+    with pytest.raises(Empty):
+        handler.next_started(0.5)
+    handler.go.set()
+    assert handler.next_ended() == (claim, "completed")
+    assert queue.states() == {"succeeded": 1}
 
 
 def test_stop_gives_jobs_back_at_once(queue: Queue, make_worker: MakeWorker, handler: Steered) -> None:

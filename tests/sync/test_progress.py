@@ -8,7 +8,8 @@ import pytest
 
 from backend.connectors.repository import ConnectorRepository
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobClaims, JobRepository, WorkerRepository
+from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.sync.progress.repository import Holder, SyncProgressRepository
 from backend.sync.repository import SyncRunNotFound, SyncRunRepository
 from tests.conftest import TestDatabase

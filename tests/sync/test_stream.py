@@ -13,8 +13,9 @@ from backend.connectors.repository import ConnectorRepository
 from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.sync.models import SyncRun
+from backend.sync.reads import SharedReads
 from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
-from backend.sync.stream import FRAMES_PER_SECOND, Progress, follow, progress_of
+from backend.sync.stream import FRAMES_PER_SECOND, Viewer, follow, progress_of
 from tests.conftest import Account, TestDatabase
 
 
@@ -37,16 +38,12 @@ def run(db: Database, account: Account) -> SyncRun:
         )[0]
 
 
-def show(run: SyncRun) -> Progress:
-    return progress_of(run, sync_id="s")
-
-
 class Watcher:
     """Somebody who follows a run in a thread of their own."""
 
-    def __init__(self, db: Database, listener: Listener, run: SyncRun) -> None:
+    def __init__(self, reads: SharedReads, listener: Listener, run: SyncRun) -> None:
         self.frames: queue.Queue[str | None] = queue.Queue()
-        frames = follow(db, listener, run.tenant_id, run.id, show=show, linger=0.0)
+        frames = follow(reads, listener, run.tenant_id, run.id, Viewer("s"), linger=0.0)
 
         def watch() -> None:
             for frame in frames:
@@ -90,7 +87,7 @@ def test_follow_sends_state_changes_and_the_end(
 ) -> None:
     other = database.connect()
     try:
-        watcher = Watcher(db, listener, run)
+        watcher = Watcher(SharedReads(db), listener, run)
         assert watcher.next_event()[0] == "current_state"
         advance(other, run, total=8)
         name, data = watcher.next_event()
@@ -106,13 +103,13 @@ def test_follow_sends_state_changes_and_the_end(
 
 def test_follow_finished_run_sends_state_and_end(db: Database, listener: Listener, run: SyncRun) -> None:
     finish(db, run)
-    watcher = Watcher(db, listener, run)
+    watcher = Watcher(SharedReads(db), listener, run)
     assert [watcher.next_event()[0], watcher.next_event()[0]] == ["current_state", "complete"]
     assert watcher.ends()
 
 
 def test_follow_without_a_total_shows_no_percentage(db: Database, listener: Listener, run: SyncRun) -> None:
-    watcher = Watcher(db, listener, run)
+    watcher = Watcher(SharedReads(db), listener, run)
     watcher.next_event()
     advance(db, run)
     _, data = watcher.next_event()
@@ -124,7 +121,7 @@ def test_follow_sees_changes_although_hints_are_lost(
     database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 0.2)
-    watcher = Watcher(database.db, listener, run)
+    watcher = Watcher(SharedReads(database.db), listener, run)
     watcher.next_event()
     # Past the product, so nobody sends a hint.
     with database.admin() as connection:
@@ -139,7 +136,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 60.0)
     monkeypatch.setattr(Listener, "POLL_UNHEALTHY_SECONDS", 60.0)
-    watcher = Watcher(db, listener, run)
+    watcher = Watcher(SharedReads(db), listener, run)
     watcher.next_event()
     with database.admin() as connection:
         # In one statement, so the change falls into the time in which nobody listens.
@@ -158,7 +155,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
     database: TestDatabase, listener: Listener, run: SyncRun
 ) -> None:
-    watcher = Watcher(database.db, listener, run)
+    watcher = Watcher(SharedReads(database.db), listener, run)
     watcher.next_event()
     began = time.monotonic()
     for number in range(120):
@@ -175,7 +172,7 @@ def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
 
 def test_follow_unknown_run_raises(db: Database, listener: Listener, account: Account) -> None:
     with pytest.raises(SyncRunNotFound):
-        next(follow(db, listener, account.tenant_id, UUID(int=1), show=show))
+        next(follow(SharedReads(db), listener, account.tenant_id, UUID(int=1), Viewer("s")))
 
 
 def test_follow_by_twenty_shares_one_connection(
@@ -183,7 +180,8 @@ def test_follow_by_twenty_shares_one_connection(
 ) -> None:
     narrow = database.connect(pool_size=1)
     try:
-        watchers = [Watcher(narrow, listener, run) for _ in range(20)]
+        reads = SharedReads(narrow)
+        watchers = [Watcher(reads, listener, run) for _ in range(20)]
         for watcher in watchers:
             assert watcher.next_event()[0] == "current_state"
         finish(database.db, run)
@@ -192,6 +190,56 @@ def test_follow_by_twenty_shares_one_connection(
             assert watcher.ends()
     finally:
         narrow.close()
+
+
+def test_one_read_serves_all_who_were_woken_by_it_and_nobody_is_shown_an_older_one(
+    database: TestDatabase, run: SyncRun
+) -> None:
+    reads = SharedReads(database.db)
+    woken_at = time.monotonic()
+    first = reads.read(run.tenant_id, run.id, since=woken_at)
+    assert reads.read(run.tenant_id, run.id, since=woken_at) is first
+    advance(database.db, run)
+    later = reads.read(run.tenant_id, run.id, since=time.monotonic())
+    assert (later.run.processed_count, first.run.processed_count) == (2, 0)
+    assert reads.read(run.tenant_id, run.id, since=woken_at) is later
+
+
+def test_read_is_waited_for_by_those_who_came_while_it_was_under_way(
+    database: TestDatabase, run: SyncRun
+) -> None:
+    narrow = database.connect(pool_size=1)
+    reads = SharedReads(narrow)
+    since = time.monotonic()
+    found: list[object] = []
+    try:
+        with narrow.operator_transaction():
+            # The only connection is taken, so the first read waits for it, and the others for the first.
+            readers = [
+                threading.Thread(
+                    target=lambda: found.append(reads.read(run.tenant_id, run.id, since=since).run)
+                )
+                for _ in range(8)
+            ]
+            for reader in readers:
+                reader.start()
+        for reader in readers:
+            reader.join(10)
+        assert len(found) == 8
+        assert len(set(map(id, found))) == 1
+    finally:
+        narrow.close()
+
+
+def test_failed_read_fails_for_all_who_wait_and_is_not_remembered(
+    database: TestDatabase, account: Account
+) -> None:
+    reads = SharedReads(database.db)
+    nobody = UUID(int=2)
+    with pytest.raises(SyncRunNotFound):
+        _ = reads.read(account.tenant_id, nobody, since=time.monotonic()).run
+    with pytest.raises(SyncRunNotFound):
+        _ = reads.read(account.tenant_id, nobody, since=time.monotonic()).run
 
 
 def test_progress_leaves_titles_out_when_told(db: Database, run: SyncRun) -> None:

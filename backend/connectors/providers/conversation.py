@@ -224,10 +224,15 @@ def refusal_of(response: httpx2.Response, _body: bytes) -> Exception:
 
 
 def resume_at(response: httpx2.Response) -> datetime:
-    """When to ask again, by `Retry-After` (RFC 9110: seconds or a date), within reason."""
+    """When to ask again, by the response's `Retry-After`, within reason."""
+    return after(response.headers.get("retry-after"))
+
+
+def after(retry_after: str | None) -> datetime:
+    """When to ask again, by a `Retry-After` (RFC 9110: seconds or a date), within reason."""
     now = datetime.now(UTC)
     named = now + DEFAULT_PAUSE
-    if retry_after := response.headers.get("retry-after"):
+    if retry_after:
         try:
             if retry_after.isdecimal():
                 named = now + timedelta(seconds=int(retry_after))

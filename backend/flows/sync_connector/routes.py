@@ -1,5 +1,6 @@
 """/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
 
+import time
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,12 +16,8 @@ from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start
 from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncRun
 from backend.sync.progress.repository import SyncProgressRepository
-from backend.sync.repository import (
-    IDLE_AFTER_SECONDS,
-    SyncRunNotFound,
-    SyncRunRepository,
-)
-from backend.sync.stream import Progress, error_of, follow, progress_of
+from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
+from backend.sync.stream import Viewer, error_of, follow, progress_of
 from backend.web import (
     Answer,
     answer,
@@ -199,21 +196,18 @@ def stream(path: RunPath) -> Response:
         tenant_id, run_id = who.tenant_id, _run_of(path.sync_id, who.tenant_id)
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
-    with s.db.transaction(tenant_id) as session:
-        runs = SyncRunRepository(session)
-        run = runs.get(tenant_id, run_id)
-        if who is None and runs.ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
-            raise SyncRunNotFound
+    run = s.run_reads.read(tenant_id, run_id, since=time.monotonic()).run
+    if who is None and run.is_finished:
+        with s.db.transaction(tenant_id) as session:
+            if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
+                raise SyncRunNotFound
     last_seen = request.headers.get("Last-Event-ID", "")
     if run.is_finished and last_seen.isdecimal() and int(last_seen) >= run.seq:
         return Response(status=204)
 
-    def show(current: SyncRun) -> Progress:
-        return progress_of(current, sync_id=path.sync_id, with_note=who is not None)
-
-    frames = follow(s.db, s.listener, tenant_id, run_id, show=show)
+    viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        frames,
+        follow(s.run_reads, s.listener, tenant_id, run_id, viewer),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )

@@ -183,13 +183,9 @@ class Turn:
                 runs.cancel(self._tenant_id, self._run_id)
                 jobs.end_cancelled(self._claim)
         self._wrote_at = time.monotonic()
-        for outcome, count in (
-            ("stored", result.stored),
-            ("unchanged", result.unchanged),
-            ("failed", len(result.failures)),
-            ("deleted", result.deleted),
-        ):
-            ITEMS.labels(self._connector.type, outcome).inc(count)
+        for outcome in ("stored", "unchanged", "deleted"):
+            ITEMS.labels(self._connector.type, outcome).inc(getattr(result, outcome))
+        ITEMS.labels(self._connector.type, "failed").inc(len(result.failures))
         if not goes_on:
             raise TurnOver
 
@@ -263,14 +259,11 @@ class Turn:
             return
         self._noted_at = time.monotonic()
         claim = self._claim
+        holder = Holder(claim.id, claim.lease, claim.worker_id)
         # The next note comes in a moment: none of them is worth waiting for the disk.
         with self._db.statement(self._tenant_id, durable=False) as unit:
             goes_on = SyncProgressRepository(unit).note(
-                self._tenant_id,
-                self._run_id,
-                Holder(claim.id, claim.lease, claim.worker_id),
-                stage="indexing",
-                note=title[:200].replace("\x00", ""),
+                self._tenant_id, self._run_id, holder, stage="indexing", note=title[:200].replace("\x00", "")
             )
         if goes_on is None:
             with self._db.transaction(self._tenant_id) as session:

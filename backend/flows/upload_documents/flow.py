@@ -1,10 +1,13 @@
 """Takes files in, and waits for what becomes of them."""
 
 import hashlib
+import mimetypes
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from backend.db.listen import Listener
@@ -12,7 +15,9 @@ from backend.db.notify import Channel
 from backend.db.transaction import Database
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import NewUpload, UploadRepository
+from backend.errors import Unprocessable
 from backend.jobs.repository import JobRepository
+from backend.outside.fetch import Fetcher
 
 #: Jobs of this kind have `upload_id`.
 JOB_KIND: Final = "ingest_upload"
@@ -20,6 +25,11 @@ JOB_KIND: Final = "ingest_upload"
 MAX_ATTEMPTS: Final = 4
 #: A hint may be lost: the rows are read this often even without one.
 _POLL_SECONDS: Final = 0.5
+_FETCH_SECONDS: Final = 30.0
+
+
+class NothingThere(Unprocessable):
+    """There is nothing to read at this address."""
 
 
 def new_upload(
@@ -40,6 +50,28 @@ def new_upload(
         sha256=hashlib.sha256(body).digest(),
         title=(title or "").replace("\x00", "").strip()[:300] or None,
         url=url,
+        classification=classification,
+    )
+
+
+def fetch_upload(fetcher: Fetcher, url: str, *, max_bytes: int, classification: str | None) -> NewUpload:
+    """What is at a public address, as a file to hand in. Slow: no transaction may be open.
+
+    Raises AddressRefused, TooManyRedirects, AnswerTooLarge, AnswerNotUnderstood, HostUnavailable, NothingThere.
+    """
+    found = fetcher.fetch(url, limit=lambda _url, _type: max_bytes, seconds=_FETCH_SECONDS)
+    if found.status != HTTPStatus.OK or not found.body:
+        raise NothingThere(f"There is nothing to read at this address (status {found.status}).")
+    parts = urlsplit(found.url)
+    name = unquote(parts.path.rstrip("/").rpartition("/")[2])
+    if "." not in name:
+        # A page is called after its site; what it is, its type says.
+        name = f"{name or parts.hostname}{mimetypes.guess_extension(found.content_type) or '.html'}"
+    return new_upload(
+        found.body,
+        file_name=name,
+        mime_type=found.headers.get("content-type", ""),
+        url=found.url,
         classification=classification,
     )
 

@@ -1,18 +1,20 @@
-"""POST /api/documents/upload."""
+"""POST /api/documents/upload, POST /api/documents/upload-url."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
-from backend.configs.schemas import UploadConfig
+from backend.configs.schemas import ParserConfig, UploadConfig
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import MOST_FILES, NewUpload
 from backend.documents.views import Classification
 from backend.errors import Invalid
-from backend.flows.upload_documents.flow import new_upload, take_in, wait_for
+from backend.flows.upload_documents.flow import fetch_upload, new_upload, take_in, wait_for
+from backend.outside.fetch import Fetcher
 from backend.web import Answer, answer, editor, problem, services
 
 api = APIBlueprint(
@@ -31,6 +33,11 @@ class TooManyFiles(Invalid):
 class Text(BaseModel):
     title: str = Field(min_length=1, max_length=300)
     content: str = Field(min_length=1, description="Plain text or Markdown")
+    classification: Classification | None = None
+
+
+class Link(BaseModel):
+    url: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
     classification: Classification | None = None
 
 
@@ -56,13 +63,29 @@ def upload(query: Waiting) -> Response:
     The same bytes are the same document. When the answer is 202, some files are still to be read; what becomes of them
     shows in GET /api/documents/uploads. Files that cannot be read are named in the error, and the others stay.
     """
+    editor()
+    return _handed_in(_files(), query.wait)
+
+
+@api.post("/api/documents/upload-url", responses={200: Uploaded, 202: Uploaded})
+def upload_url(body: Link, query: Waiting) -> Response:
+    """Hand in what is at a public web address; it is read once, now, and not followed."""
     who = editor()
     s = services()
-    files = _files()
+    most = min(s.configs.current(who.tenant_id, ParserConfig).max_bytes, s.settings.max_request_bytes)
+    with Fetcher(allow_private_addresses=s.settings.allow_private_addresses) as fetcher:
+        file = fetch_upload(fetcher, body.url, max_bytes=most, classification=body.classification)
+    return _handed_in([file], query.wait)
+
+
+def _handed_in(files: Sequence[NewUpload], seconds: float) -> Response:
+    """Keeps the files, waits up to `seconds` for what becomes of them, and says it."""
+    who = editor()
+    s = services()
     quota = s.configs.current(who.tenant_id, UploadConfig).quota_bytes
     uploads = take_in(s.db, who.tenant_id, files, by=who.user_id, quota_bytes=quota)
     ids = list(dict.fromkeys(upload.id for upload in uploads))
-    found = wait_for(s.db, s.listener, who.tenant_id, ids, seconds=query.wait)
+    found = wait_for(s.db, s.listener, who.tenant_id, ids, seconds=seconds)
     # One that is not found was stored and deleted by somebody meanwhile.
     ended = [found[upload_id] for upload_id in ids if upload_id in found]
     failed = [one for one in ended if one.state == "failed"]

@@ -15,7 +15,8 @@ from backend.db.listen import Listener
 from backend.embeddings.cached import CachedEmbedder, EmbeddingCache
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobClaims, JobRepository, WorkerRepository
+from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.lru import ByteLRU
 from backend.oauth.repository import OAuthNonceRepository
 from backend.sync.progress.repository import Holder, SyncProgressRepository

@@ -31,7 +31,8 @@ from backend.flows.sync_connector.flow import JOB_KIND, start_sync
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.jobs.claim import Claim
 from backend.jobs.models import Job
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.keyring import Keyring
 from backend.sync.failures.repository import SyncErrorRepository
 from backend.sync.models import SyncError, SyncPosition, SyncRun

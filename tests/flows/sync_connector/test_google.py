@@ -19,7 +19,8 @@ from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND, start_sync
 from backend.flows.sync_connector.handler import SyncHandler
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from backend.keyring import Keyring
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunRepository

@@ -11,7 +11,8 @@ from backend.embeddings.providers.contract import Embedder
 from backend.flows.upload_documents.flow import JOB_KIND
 from backend.flows.upload_documents.handler import UploadHandler
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobRepository, WorkerRepository
+from backend.jobs.repository import JobRepository
+from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
 

@@ -10,26 +10,51 @@ from werkzeug.test import TestResponse
 
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import UploadConfig
+from backend.db.embedded import EmbeddedPostgres
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository
-from tests.conftest import TestDatabase
+from tests.conftest import TestDatabase, clone
 from tests.documents.samples import make_docx, make_xlsx
+from tests.emulators.scripted import Reply, Request, scripted_server
 from tests.flows.upload_documents.scene import Bench
 from tests.tenants.instances import Instance, Person, problem, web_instance
 
 PLAN = b"# Moving\n\nThe zeppelin hangar moves to Friedrichshafen in May.\n"
 
 
-@pytest.fixture
-def web(own_database: TestDatabase) -> Iterator[Instance]:
-    with web_instance(own_database, "web1") as instance:
+@pytest.fixture(scope="module")
+def alone(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+    """A database of this module: nobody else's jobs are in it, and no worker but the bench."""
+    made = clone(server)
+    yield made
+    made.db.close()
+
+
+@pytest.fixture(scope="module")
+def listening(alone: TestDatabase) -> Iterator[Instance]:
+    """An instance that receives hints and follows configs."""
+    with web_instance(alone, "web1", RATE_LIMITS="changes=off") as instance:
+        instance.services.listener.start()
+        instance.services.configs.start()
         yield instance
 
 
 @pytest.fixture
-def bench(own_database: TestDatabase) -> Bench:
-    return Bench(own_database, LocalEmbedder())
+def web(listening: Instance) -> Instance:
+    return listening
+
+
+@pytest.fixture(scope="module")
+def worker(alone: TestDatabase) -> Bench:
+    return Bench(alone, LocalEmbedder())
+
+
+@pytest.fixture
+def bench(worker: Bench) -> Bench:
+    """A worker that has done what the test before has left."""
+    worker.work()
+    return worker
 
 
 @pytest.fixture
@@ -80,7 +105,6 @@ def test_files_become_documents_that_search_finds(web: Instance, bench: Bench, p
 
 
 def test_request_waits_until_the_worker_is_done(web: Instance, bench: Bench, person: Person) -> None:
-    web.services.listener.start()
     answers: list[TestResponse] = []
     asking = threading.Thread(target=lambda: answers.append(hand_in(web, person, ("plan.md", PLAN), wait=20)))
     asking.start()
@@ -160,14 +184,15 @@ def test_what_cannot_be_read_is_named_with_the_reason_and_the_rest_stays(
     assert "no text" in failed["empty.txt"]
     assert [d["title"] for d in documents(web, person)] == ["Moving"]
     with web.database.admin() as connection:
-        kept = connection.execute("SELECT file_name FROM uploads WHERE body IS NOT NULL").fetchall()
+        kept = connection.execute(
+            "SELECT file_name FROM uploads WHERE tenant_id = %s AND body IS NOT NULL", (person.tenant_id,)
+        ).fetchall()
     assert kept == [("plan.md",)]
 
 
 def test_answer_names_each_failure_and_does_not_claim_all(
     web: Instance, bench: Bench, person: Person
 ) -> None:
-    web.services.listener.start()
     stop = threading.Event()
 
     def work() -> None:
@@ -192,13 +217,13 @@ def test_answer_names_each_failure_and_does_not_claim_all(
 
 
 def test_worker_killed_in_the_middle_is_replaced(
-    web: Instance, bench: Bench, person: Person, own_database: TestDatabase
+    web: Instance, bench: Bench, person: Person, alone: TestDatabase
 ) -> None:
     hand_in(web, person, ("plan.md", PLAN))
     dead = bench.register()
     claim = bench.claim(dead)
     assert claim is not None
-    with own_database.admin() as connection:
+    with alone.admin() as connection:
         connection.execute(
             "UPDATE workers SET heartbeat_at = now() - interval '1 hour' WHERE id = %s", (dead,)
         )
@@ -260,8 +285,6 @@ def test_room_of_a_workspace_is_bounded(web: Instance, bench: Bench, person: Per
         ConfigRepository(session).publish(
             person.tenant_id, UploadConfig(quota_bytes=len(PLAN) + 10), expected=None
         )
-    web.services.listener.start()
-    web.services.configs.start()
     assert hand_in(web, person, ("plan.md", PLAN)).status_code == 202
     problem(hand_in(web, person, ("more.md", b"Eleven bytes")), 413, "QUOTA_EXCEEDED")
     # What is there already takes no more room.
@@ -281,8 +304,8 @@ def test_requests_without_a_usable_file_are_refused(web: Instance, person: Perso
     assert uploads(web, person) == []
 
 
-def test_request_that_is_too_large_is_refused_in_json(own_database: TestDatabase) -> None:
-    with web_instance(own_database, "web1", MAX_REQUEST_BYTES="2048") as small:
+def test_request_that_is_too_large_is_refused_in_json(alone: TestDatabase) -> None:
+    with web_instance(alone, "web1", MAX_REQUEST_BYTES="2048") as small:
         person = small.sign_in()
         problem(hand_in(small, person, ("big.txt", b"x" * 4096)), 413, "PAYLOAD_TOO_LARGE")
 
@@ -294,3 +317,59 @@ def test_sender_s_classification_counts_and_hides(web: Instance, bench: Bench, p
     (listed,) = documents(web, person)
     assert (listed["classification"], listed["status"]) == ("personal", "confirmed")
     assert found_by(web, person, "zeppelin over the lake") == []
+
+
+def site(request: Request) -> Reply:
+    """A page, a file, a way in, and nothing else."""
+    match request.path:
+        case "/plans/may":
+            return Reply(
+                200, b"<title>May</title><p>The zeppelin hangar moves.</p>", {"Content-Type": "text/html"}
+            )
+        case "/files/Plan%20B.md":
+            return Reply(200, PLAN, {"Content-Type": "application/octet-stream"})
+        case "/old":
+            return Reply(302, b"", {"Location": "/plans/may"})
+        case "/large":
+            return Reply(200, b"x" * 5000, {"Content-Type": "text/plain"})
+    return Reply(404, b"no", {"Content-Type": "text/plain"})
+
+
+def test_address_is_read_and_becomes_a_document(alone: TestDatabase, bench: Bench) -> None:
+    with (
+        scripted_server(site) as server,
+        web_instance(alone, "web1", ALLOW_PRIVATE_ADDRESSES="true", MAX_REQUEST_BYTES="4096") as open_web,
+    ):
+        person = open_web.sign_in()
+
+        def hand_in_address(path: str) -> TestResponse:
+            sent = {"url": f"{server.base_url}{path}"}
+            return open_web.call("POST", "/api/documents/upload-url?wait=0", person, json=sent)
+
+        for path in ("/old", "/plans/may", "/files/Plan%20B.md"):
+            assert hand_in_address(path).status_code == 202, path
+        problem(hand_in_address("/nowhere"), 422, "NOTHING_THERE")
+        problem(hand_in_address("/large"), 422, "ANSWER_TOO_LARGE")
+        bench.work()
+        names = {u["file_name"]: (u["state"], u["url"]) for u in uploads(open_web, person)}
+        assert names == {
+            "may.html": ("stored", f"{server.base_url}/plans/may"),
+            "Plan B.md": ("stored", f"{server.base_url}/files/Plan%20B.md"),
+        }
+        assert found_by(open_web, person, "Where does the zeppelin hangar move?")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://localhost:5432/",
+        "http://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "x",
+    ],
+)
+def test_address_that_only_this_server_reaches_is_refused(web: Instance, person: Person, url: str) -> None:
+    answer = web.call("POST", "/api/documents/upload-url", person, json={"url": url})
+    problem(answer, 422, "ADDRESS_REFUSED")
+    assert uploads(web, person) == []
