@@ -11,6 +11,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     work.py        one worker process
     cli.py         the `secondbrain` command: processes.py starts those two, commands.py does all else
     administration.py  its groups: tenant, user, keys
+    syncing.py     its commands about sources: connectors, sync
     up.py          the bundled server, three web instances and a worker on one machine
     bundled.py     where the database is: DATABASE_URL's, or the bundled server
     supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
@@ -27,7 +28,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import
     oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
-    connectors/    connectors, credentials (sealed)  providers/ read the sources
+    connectors/    connectors, credentials (sealed)  providers/ read the sources; removals, deliveries of webhooks
     jobs/          jobs, workers, schedules          enqueue, claim, hold, complete, fail, release_stalled
     keys/          signing_keys (sealed)             make the first, rotate, replace at once; follower.py signs
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it

@@ -27,8 +27,8 @@ def close_tenant(slug: Slug) -> None:
     """Let nobody of a workspace in any more: sessions end, syncs stop, keys and attempts are void."""
     from backend.flows.deactivate.flow import deactivate_tenant
 
-    with _services() as services:
-        tenant_id = _tenant_id(services, slug)
+    with installed_services() as services:
+        tenant_id = tenant_id_of(services, slug)
         with services.db.transaction(tenant_id) as session:
             deactivate_tenant(session, tenant_id)
     print(f"{slug} is deactivated.")
@@ -39,8 +39,8 @@ def open_tenant(slug: Slug) -> None:
     """Let a workspace's people sign in again; its waiting jobs and schedules go on."""
     from backend.tenants.deactivation.repository import DeactivationRepository
 
-    with _services() as services:
-        tenant_id = _tenant_id(services, slug)
+    with installed_services() as services:
+        tenant_id = tenant_id_of(services, slug)
         with services.db.transaction(tenant_id) as session:
             DeactivationRepository(session).activate_tenant(tenant_id)
     print(f"{slug} is active.")
@@ -51,7 +51,7 @@ def close_user(email: Email) -> None:
     """Let a person in no more, even the last administrator; sessions end, keys and attempts are void."""
     from backend.flows.deactivate.flow import deactivate_user
 
-    with _services() as services:
+    with installed_services() as services:
         tenant_id, user_id = _account(services, email)
         with services.db.transaction(tenant_id) as session:
             deactivate_user(session, tenant_id, user_id, even_the_last=True)
@@ -63,7 +63,7 @@ def open_user(email: Email) -> None:
     """Let a person sign in again."""
     from backend.tenants.deactivation.repository import DeactivationRepository
 
-    with _services() as services:
+    with installed_services() as services:
         tenant_id, user_id = _account(services, email)
         with services.db.transaction(tenant_id) as session:
             DeactivationRepository(session).activate_user(tenant_id, user_id)
@@ -76,7 +76,7 @@ def list_keys() -> None:
     from backend.keyring import kid_of_sealed
     from backend.keys.repository import SigningKeyRepository
 
-    with _services() as services, services.db.operator_transaction() as session:
+    with installed_services() as services, services.db.operator_transaction() as session:
         for key in SigningKeyRepository(session, services.keyring).list_keys():
             until = (
                 f"until {key.retires_at:%Y-%m-%d %H:%M} ({key.retired_because})"
@@ -100,7 +100,7 @@ def rotate_keys(
     from backend.keys.repository import LEAD, SigningKeyRepository
 
     by = f"command line on {socket.gethostname()}"
-    with _services() as services:
+    with installed_services() as services:
         keep = timedelta(seconds=services.settings.signed_lives_seconds)
         with services.db.operator_transaction() as session:
             if now:
@@ -116,7 +116,8 @@ def rotate_keys(
 
 
 @contextmanager
-def _services() -> "Iterator[Services]":
+def installed_services() -> "Iterator[Services]":
+    """What a command needs of the installation; closed when it is done."""
     from backend.wiring import wire
 
     services = wire(configured())
@@ -126,7 +127,8 @@ def _services() -> "Iterator[Services]":
         services.close()
 
 
-def _tenant_id(services: "Services", slug: str) -> UUID:
+def tenant_id_of(services: "Services", slug: str) -> UUID:
+    """The workspace called `slug`. Raises TenantNotFound."""
     from backend.tenants.repository import TenantRepository
 
     with services.db.operator_transaction() as session:

@@ -14,6 +14,7 @@ from backend.administration import keys, tenant, user
 from backend.errors import StateError
 from backend.processes import configured, run_web, run_worker
 from backend.settings import Settings, generate_key
+from backend.syncing import connectors, sync
 
 app = typer.Typer(
     help="The knowledge backend that needs nothing but Postgres.",
@@ -238,6 +239,8 @@ def _demo(settings: Settings, supervisor: "object") -> None:
 
 def command_line() -> typer.Typer:
     """Everything; made once a process."""
+    app.command()(connectors)
+    app.command()(sync)
     app.add_typer(tenant, name="tenant")
     app.add_typer(user, name="user")
     app.add_typer(keys, name="keys")

@@ -55,8 +55,8 @@ class AdministratorsOnly(Forbidden):
     """Only administrators of the workspace may do this."""
 
 
-class ViewersMayNotChange(Forbidden):
-    """Viewers of a workspace cannot change what is in it."""
+class ViewersOnlyLook(Forbidden):
+    """Viewers of a workspace may look at everything, and change nothing."""
 
 
 class Problem(BaseModel):
@@ -100,10 +100,10 @@ def administrator() -> Principal:
 
 
 def editor() -> Principal:
-    """The same, anybody but a viewer. Raises ViewersMayNotChange."""
+    """The same, somebody who may change things: a member or an administrator. Raises ViewersOnlyLook."""
     who = principal()
     if who.user.role == "viewer":
-        raise ViewersMayNotChange
+        raise ViewersOnlyLook
     return who
 
 

@@ -61,6 +61,8 @@ class Services:
     oauth_providers: Mapping[str, OAuthProvider]
     #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
     api_bases: Mapping[str, str]
+    #: Secrets that providers sign calls for a whole app with, by connector type.
+    webhook_secrets: Mapping[str, str]
     http: httpx2.Client
     run_reads: SharedReads
 
@@ -150,6 +152,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         api_bases=MappingProxyType(
             {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
         ),
+        webhook_secrets=_webhook_secrets(settings),
         http=http,
         run_reads=SharedReads(db),
     )
@@ -194,6 +197,11 @@ def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
         api_key=settings.llm_api_key.get_secret_value(),
         client=client,
     )
+
+
+def _webhook_secrets(settings: Settings) -> Mapping[str, str]:
+    given = {"slack": settings.slack_signing_secret.get_secret_value()}
+    return MappingProxyType({connector_type: secret for connector_type, secret in given.items() if secret})
 
 
 def oauth_apps(settings: Settings) -> dict[str, OAuthApp]:

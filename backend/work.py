@@ -11,8 +11,11 @@ import structlog
 from backend import __version__
 from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
+from backend.connectors.deliveries.repository import DeliveryRepository
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.disconnect_source.flow import FORGET_KIND
+from backend.flows.disconnect_source.handler import ForgetSourceHandler
 from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
@@ -80,6 +83,11 @@ _CHORES = (
         lambda session: RateLimitRepository(session).purge_full(refused_for=timedelta(days=1)),
     ),
     Chore(
+        "purge webhook_deliveries",
+        timedelta(minutes=10),
+        lambda session: DeliveryRepository(session).purge(older_than=timedelta(days=3)),
+    ),
+    Chore(
         "purge uploads",
         timedelta(minutes=10),
         lambda session: UploadRepository(session).purge_failed(older_than=timedelta(days=30)),
@@ -142,6 +150,7 @@ def work(settings: Settings) -> None:
         {
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
+            FORGET_KIND: ForgetSourceHandler(services.db),
             UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
         },
         name=instance,

@@ -857,6 +857,346 @@ COMMENT ON COLUMN public.credentials.renewer IS 'Who is renewing them; only its 
 
 COMMENT ON COLUMN public.credentials.renewing_until IS 'Until when it may take to renew them; then somebody else may';
 
+-- Name: schedules; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority smallint DEFAULT '0'::smallint NOT NULL,
+    every interval NOT NULL,
+    jitter double precision DEFAULT '0.1'::double precision NOT NULL,
+    next_run_at timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_job_id uuid,
+    skipped_because text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_schedules_every_is_a_second_at_least CHECK ((every >= '00:00:01'::interval)),
+    CONSTRAINT ck_schedules_jitter_is_a_share CHECK (((jitter >= (0)::double precision) AND (jitter <= (1)::double precision))),
+    CONSTRAINT ck_schedules_reason_for_skipping_is_known CHECK ((skipped_because = ANY (ARRAY['unfinished'::text, 'deactivated'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.schedules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.schedules OWNER TO secondbrain_owner;
+
+-- Name: TABLE schedules; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.schedules IS 'What becomes a job again and again; whichever worker finds a turn due enqueues it, once';
+
+-- Name: COLUMN schedules.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN schedules.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:github';
+
+-- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.kind IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.args IS 'Of the jobs it enqueues';
+
+-- Name: COLUMN schedules.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.priority IS 'Of the jobs it enqueues; higher goes first within a tenant';
+
+-- Name: COLUMN schedules.every; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.every IS 'From one turn to the next, at least';
+
+-- Name: COLUMN schedules.jitter; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.jitter IS 'Up to this share of `every` is added to each turn, by chance';
+
+-- Name: COLUMN schedules.next_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.next_run_at IS 'When its next turn is due, by the database''s clock';
+
+-- Name: COLUMN schedules.paused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.paused_at IS 'Since when it has no turns';
+
+-- Name: COLUMN schedules.last_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_run_at IS 'When a turn last enqueued a job';
+
+-- Name: COLUMN schedules.last_job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.last_job_id IS 'That job; it may be purged by now';
+
+-- Name: COLUMN schedules.skipped_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.skipped_because IS 'Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated';
+
+-- Name: COLUMN schedules.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.created_at IS 'When the row was written';
+
+-- Name: COLUMN schedules.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.schedules.updated_at IS 'When somebody last changed it';
+
+-- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_items (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    external_id text NOT NULL,
+    revision text,
+    state text NOT NULL,
+    run_id uuid NOT NULL,
+    pass_number bigint NOT NULL,
+    missed_count integer DEFAULT 0 NOT NULL,
+    title text,
+    url text,
+    locator jsonb,
+    stage text,
+    reason text,
+    attempt integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
+
+ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
+
+-- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
+
+-- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
+
+-- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
+
+-- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
+
+-- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
+
+-- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
+
+-- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
+
+-- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
+
+-- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
+
+-- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
+
+-- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
+
+-- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
+
+-- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
+
+-- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
+
+-- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
+
+-- Name: sync_runs; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.sync_runs (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid NOT NULL,
+    connector_type text NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    state text DEFAULT 'queued'::text NOT NULL,
+    stage text DEFAULT 'connecting'::text NOT NULL,
+    seq bigint DEFAULT '1'::bigint NOT NULL,
+    note text,
+    total_count integer,
+    found_count integer DEFAULT 0 NOT NULL,
+    processed_count integer DEFAULT 0 NOT NULL,
+    stored_count integer DEFAULT 0 NOT NULL,
+    unchanged_count integer DEFAULT 0 NOT NULL,
+    failed_count integer DEFAULT 0 NOT NULL,
+    chunk_count integer DEFAULT 0 NOT NULL,
+    cursor jsonb,
+    error text,
+    resume_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    trigger text DEFAULT 'user'::text NOT NULL,
+    is_full boolean DEFAULT false NOT NULL,
+    deleted_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
+    CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
+    CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
+    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
+
+-- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
+
+-- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN sync_runs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN sync_runs.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_id IS 'What is being synced';
+
+-- Name: COLUMN sync_runs.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.connector_type IS 'github, gmail, slack, …';
+
+-- Name: COLUMN sync_runs.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.job_id IS 'The job that carries it out';
+
+-- Name: COLUMN sync_runs.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.requested_by IS 'The user who asked for it; none for a schedule';
+
+-- Name: COLUMN sync_runs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.state IS 'queued, running, waiting, or how it ended';
+
+-- Name: COLUMN sync_runs.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stage IS 'connecting, fetching, indexing or done';
+
+-- Name: COLUMN sync_runs.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.seq IS 'Raised by every change; the event id of streams';
+
+-- Name: COLUMN sync_runs.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.note IS 'What it is busy with, for a person';
+
+-- Name: COLUMN sync_runs.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.total_count IS 'Items in the whole run when the provider says so';
+
+-- Name: COLUMN sync_runs.found_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.found_count IS 'Items the provider has handed over';
+
+-- Name: COLUMN sync_runs.processed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.processed_count IS 'Items dealt with: stored, unchanged or failed';
+
+-- Name: COLUMN sync_runs.stored_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.stored_count IS 'Items stored with chunks and vectors';
+
+-- Name: COLUMN sync_runs.unchanged_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.unchanged_count IS 'Items that were there already, the same';
+
+-- Name: COLUMN sync_runs.failed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.failed_count IS 'Items with a row in sync_errors';
+
+-- Name: COLUMN sync_runs.chunk_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
+
+-- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
+
+-- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.error IS 'Why it failed, for a person';
+
+-- Name: COLUMN sync_runs.resume_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.resume_at IS 'While waiting: when it goes on';
+
+-- Name: COLUMN sync_runs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.created_at IS 'When the row was written';
+
+-- Name: COLUMN sync_runs.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.started_at IS 'When a worker first took it';
+
+-- Name: COLUMN sync_runs.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
+
+-- Name: COLUMN sync_runs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
+
+-- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule, webhook or command line';
+
+-- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
+
+-- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
+
 -- Name: connectors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.connectors AS
@@ -867,17 +1207,38 @@ CREATE VIEW ops.connectors AS
     c.account_label AS account,
     c.connected_at,
     k.expires_at AS credentials_expire_at,
+    r.state AS last_sync,
+    COALESCE(r.finished_at, r.created_at) AS last_sync_at,
+    r.error AS last_error,
+        CASE
+            WHEN ((c.status <> 'connected'::text) OR (s.paused_at IS NOT NULL)) THEN NULL::timestamp with time zone
+            ELSE s.next_run_at
+        END AS next_sync_at,
+    s.every,
+    (s.paused_at IS NOT NULL) AS is_paused,
+    ( SELECT count(*) AS count
+           FROM public.sync_items i
+          WHERE ((i.tenant_id = c.tenant_id) AND (i.connector_id = c.id) AND (i.state = 'failed'::text))) AS failing,
     c.id
-   FROM ((public.connectors c
+   FROM ((((public.connectors c
      JOIN public.tenants t ON ((t.id = c.tenant_id)))
      LEFT JOIN public.credentials k ON (((k.tenant_id = c.tenant_id) AND (k.connector_id = c.id))))
+     LEFT JOIN public.schedules s ON (((s.tenant_id = c.tenant_id) AND (s.name = ('sync:'::text || c.type)))))
+     LEFT JOIN LATERAL ( SELECT n.state,
+            n.created_at,
+            n.finished_at,
+            n.error
+           FROM public.sync_runs n
+          WHERE ((n.tenant_id = c.tenant_id) AND (n.connector_id = c.id))
+          ORDER BY n.created_at DESC, n.id DESC
+         LIMIT 1) r ON (true))
   ORDER BY t.slug, c.type;
 
 ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 
 -- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
-COMMENT ON VIEW ops.connectors IS 'What is connected, and what needs to be reconnected';
+COMMENT ON VIEW ops.connectors IS 'What is connected, what needs to be reconnected, when it was and will be synced, how many items fail';
 
 -- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1817,98 +2178,6 @@ ALTER VIEW ops.rate_limits OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.rate_limits IS 'Who asks often, and who was refused; the latest refusals first';
 
--- Name: schedules; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.schedules (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    name text NOT NULL,
-    kind text NOT NULL,
-    args jsonb DEFAULT '{}'::jsonb NOT NULL,
-    priority smallint DEFAULT '0'::smallint NOT NULL,
-    every interval NOT NULL,
-    jitter double precision DEFAULT '0.1'::double precision NOT NULL,
-    next_run_at timestamp with time zone NOT NULL,
-    paused_at timestamp with time zone,
-    last_run_at timestamp with time zone,
-    last_job_id uuid,
-    skipped_because text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ck_schedules_every_is_a_second_at_least CHECK ((every >= '00:00:01'::interval)),
-    CONSTRAINT ck_schedules_jitter_is_a_share CHECK (((jitter >= (0)::double precision) AND (jitter <= (1)::double precision))),
-    CONSTRAINT ck_schedules_reason_for_skipping_is_known CHECK ((skipped_because = ANY (ARRAY['unfinished'::text, 'deactivated'::text])))
-)
-WITH (fillfactor='85');
-
-ALTER TABLE ONLY public.schedules FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.schedules OWNER TO secondbrain_owner;
-
--- Name: TABLE schedules; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.schedules IS 'What becomes a job again and again; whichever worker finds a turn due enqueues it, once';
-
--- Name: COLUMN schedules.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN schedules.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN schedules.name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.name IS 'What it is called in its tenant, such as sync:<connector id>';
-
--- Name: COLUMN schedules.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.kind IS 'Of the jobs it enqueues';
-
--- Name: COLUMN schedules.args; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.args IS 'Of the jobs it enqueues';
-
--- Name: COLUMN schedules.priority; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.priority IS 'Of the jobs it enqueues; higher goes first within a tenant';
-
--- Name: COLUMN schedules.every; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.every IS 'From one turn to the next, at least';
-
--- Name: COLUMN schedules.jitter; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.jitter IS 'Up to this share of `every` is added to each turn, by chance';
-
--- Name: COLUMN schedules.next_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.next_run_at IS 'When its next turn is due, by the database''s clock';
-
--- Name: COLUMN schedules.paused_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.paused_at IS 'Since when it has no turns';
-
--- Name: COLUMN schedules.last_run_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.last_run_at IS 'When a turn last enqueued a job';
-
--- Name: COLUMN schedules.last_job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.last_job_id IS 'That job; it may be purged by now';
-
--- Name: COLUMN schedules.skipped_because; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.skipped_because IS 'Why the last turn enqueued nothing: its job before was unfinished, or the tenant deactivated';
-
--- Name: COLUMN schedules.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.created_at IS 'When the row was written';
-
--- Name: COLUMN schedules.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.schedules.updated_at IS 'When somebody last changed it';
-
 -- Name: schedules; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.schedules AS
@@ -2269,6 +2538,71 @@ ALTER VIEW ops.signing_keys OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.signing_keys IS 'Which key signs, which ones are still accepted, and until when';
 
+-- Name: source_removals; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.source_removals (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    total_count bigint NOT NULL,
+    removed_count bigint DEFAULT '0'::bigint NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    error text,
+    CONSTRAINT ck_source_removals_failed_is_finished CHECK (((error IS NULL) OR (finished_at IS NOT NULL))),
+    CONSTRAINT ck_source_removals_removed_are_counted CHECK (((removed_count >= 0) AND (removed_count <= total_count)))
+);
+
+ALTER TABLE ONLY public.source_removals FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.source_removals OWNER TO secondbrain_owner;
+
+-- Name: TABLE source_removals; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.source_removals IS 'The documents of a source being deleted, or the last time they were; one row a connector';
+
+-- Name: COLUMN source_removals.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN source_removals.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.connector_id IS 'Whose documents are deleted';
+
+-- Name: COLUMN source_removals.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.job_id IS 'The job that carries it out';
+
+-- Name: COLUMN source_removals.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.requested_by IS 'Who asked for it';
+
+-- Name: COLUMN source_removals.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.total_count IS 'Documents there were when it was asked for, and any that came after';
+
+-- Name: COLUMN source_removals.removed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.removed_count IS 'Documents that are gone';
+
+-- Name: COLUMN source_removals.requested_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.requested_at IS 'When it was asked for; syncs that are asked for later wait for its end';
+
+-- Name: COLUMN source_removals.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.updated_at IS 'When it last got on';
+
+-- Name: COLUMN source_removals.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.finished_at IS 'When it was over, in whichever way';
+
+-- Name: COLUMN source_removals.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.source_removals.error IS 'Why it was given up, for a person';
+
 -- Name: workers; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.workers (
@@ -2314,6 +2648,37 @@ COMMENT ON COLUMN public.workers.heartbeat_at IS 'When it last said that it live
 -- Name: COLUMN workers.stopped_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.workers.stopped_at IS 'When it said goodbye; never, if it was killed';
+
+-- Name: source_removals; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.source_removals AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+        CASE
+            WHEN (r.error IS NOT NULL) THEN 'failed'::text
+            WHEN (r.finished_at IS NOT NULL) THEN 'done'::text
+            ELSE 'running'::text
+        END AS state,
+    r.removed_count AS removed,
+    r.total_count AS total,
+    r.requested_at,
+    r.updated_at,
+    r.finished_at,
+    r.error,
+    w.name AS worker,
+    c.id
+   FROM ((((public.source_removals r
+     JOIN public.connectors c ON (((c.tenant_id = r.tenant_id) AND (c.id = r.connector_id))))
+     JOIN public.tenants t ON ((t.id = r.tenant_id)))
+     LEFT JOIN public.jobs j ON ((j.id = r.job_id)))
+     LEFT JOIN public.workers w ON ((w.id = j.worker_id)))
+  ORDER BY (r.finished_at IS NOT NULL), r.requested_at DESC;
+
+ALTER VIEW ops.source_removals OWNER TO secondbrain_operator;
+
+-- Name: VIEW source_removals; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.source_removals IS 'Documents of disconnected sources being deleted: how many of how many';
 
 -- Name: stuck_jobs; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -2389,158 +2754,6 @@ COMMENT ON COLUMN public.sync_errors.reason IS 'Why, for a person';
 
 COMMENT ON COLUMN public.sync_errors.created_at IS 'When the row was written';
 
--- Name: sync_runs; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.sync_runs (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    connector_id uuid NOT NULL,
-    connector_type text NOT NULL,
-    job_id uuid,
-    requested_by uuid,
-    state text DEFAULT 'queued'::text NOT NULL,
-    stage text DEFAULT 'connecting'::text NOT NULL,
-    seq bigint DEFAULT '1'::bigint NOT NULL,
-    note text,
-    total_count integer,
-    found_count integer DEFAULT 0 NOT NULL,
-    processed_count integer DEFAULT 0 NOT NULL,
-    stored_count integer DEFAULT 0 NOT NULL,
-    unchanged_count integer DEFAULT 0 NOT NULL,
-    failed_count integer DEFAULT 0 NOT NULL,
-    chunk_count integer DEFAULT 0 NOT NULL,
-    cursor jsonb,
-    error text,
-    resume_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    finished_at timestamp with time zone,
-    trigger text DEFAULT 'user'::text NOT NULL,
-    is_full boolean DEFAULT false NOT NULL,
-    deleted_count integer DEFAULT 0 NOT NULL,
-    CONSTRAINT ck_sync_runs_failed_has_a_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'interrupted'::text])) OR (error IS NOT NULL))),
-    CONSTRAINT ck_sync_runs_finished_has_a_time CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])) = (finished_at IS NULL))),
-    CONSTRAINT ck_sync_runs_stage_is_known CHECK ((stage = ANY (ARRAY['connecting'::text, 'fetching'::text, 'indexing'::text, 'done'::text]))),
-    CONSTRAINT ck_sync_runs_state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'completed_with_errors'::text, 'interrupted'::text, 'failed'::text, 'cancelled'::text])))
-);
-
-ALTER TABLE ONLY public.sync_runs FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sync_runs OWNER TO secondbrain_owner;
-
--- Name: TABLE sync_runs; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.sync_runs IS 'Sync runs: how far each is, and how it ended';
-
--- Name: COLUMN sync_runs.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN sync_runs.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN sync_runs.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.connector_id IS 'What is being synced';
-
--- Name: COLUMN sync_runs.connector_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.connector_type IS 'github, gmail, slack, …';
-
--- Name: COLUMN sync_runs.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.job_id IS 'The job that carries it out';
-
--- Name: COLUMN sync_runs.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.requested_by IS 'The user who asked for it; none for a schedule';
-
--- Name: COLUMN sync_runs.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.state IS 'queued, running, waiting, or how it ended';
-
--- Name: COLUMN sync_runs.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.stage IS 'connecting, fetching, indexing or done';
-
--- Name: COLUMN sync_runs.seq; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.seq IS 'Raised by every change; the event id of streams';
-
--- Name: COLUMN sync_runs.note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.note IS 'What it is busy with, for a person';
-
--- Name: COLUMN sync_runs.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.total_count IS 'Items in the whole run when the provider says so';
-
--- Name: COLUMN sync_runs.found_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.found_count IS 'Items the provider has handed over';
-
--- Name: COLUMN sync_runs.processed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.processed_count IS 'Items dealt with: stored, unchanged or failed';
-
--- Name: COLUMN sync_runs.stored_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.stored_count IS 'Items stored with chunks and vectors';
-
--- Name: COLUMN sync_runs.unchanged_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.unchanged_count IS 'Items that were there already, the same';
-
--- Name: COLUMN sync_runs.failed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.failed_count IS 'Items with a row in sync_errors';
-
--- Name: COLUMN sync_runs.chunk_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.chunk_count IS 'Chunks written';
-
--- Name: COLUMN sync_runs.cursor; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.cursor IS 'Where it began: its connector''s place when a worker first took it';
-
--- Name: COLUMN sync_runs.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.error IS 'Why it failed, for a person';
-
--- Name: COLUMN sync_runs.resume_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.resume_at IS 'While waiting: when it goes on';
-
--- Name: COLUMN sync_runs.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.created_at IS 'When the row was written';
-
--- Name: COLUMN sync_runs.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.started_at IS 'When a worker first took it';
-
--- Name: COLUMN sync_runs.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.updated_at IS 'When it last changed';
-
--- Name: COLUMN sync_runs.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.finished_at IS 'When it ended, in whichever way';
-
--- Name: COLUMN sync_runs.trigger; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.trigger IS 'What started it: user, schedule or webhook';
-
--- Name: COLUMN sync_runs.is_full; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.is_full IS 'Whether it goes over everything there is, not only what has changed';
-
--- Name: COLUMN sync_runs.deleted_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_runs.deleted_count IS 'Documents removed because the source no longer has them';
-
 -- Name: sync_errors; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.sync_errors AS
@@ -2561,102 +2774,6 @@ ALTER VIEW ops.sync_errors OWNER TO secondbrain_operator;
 -- Name: VIEW sync_errors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.sync_errors IS 'Which items could not be taken, and why';
-
--- Name: sync_items; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.sync_items (
-    tenant_id uuid NOT NULL,
-    connector_id uuid NOT NULL,
-    external_id text NOT NULL,
-    revision text,
-    state text NOT NULL,
-    run_id uuid NOT NULL,
-    pass_number bigint NOT NULL,
-    missed_count integer DEFAULT 0 NOT NULL,
-    title text,
-    url text,
-    locator jsonb,
-    stage text,
-    reason text,
-    attempt integer DEFAULT 0 NOT NULL,
-    retry_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ck_sync_items_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
-    CONSTRAINT ck_sync_items_state_is_known CHECK ((state = ANY (ARRAY['stored'::text, 'failed'::text])))
-)
-WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02');
-
-ALTER TABLE ONLY public.sync_items FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sync_items OWNER TO secondbrain_owner;
-
--- Name: TABLE sync_items; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.sync_items IS 'What a source has shown of each item: unchanged ones are not read again, failed ones are';
-
--- Name: COLUMN sync_items.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN sync_items.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.connector_id IS 'Whose item it is';
-
--- Name: COLUMN sync_items.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.external_id IS 'Its id at the provider';
-
--- Name: COLUMN sync_items.revision; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.revision IS 'The provider''s word for the version that was dealt with; none: it must be read to know';
-
--- Name: COLUMN sync_items.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.state IS 'stored (with its chunks and vectors) or failed';
-
--- Name: COLUMN sync_items.run_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.run_id IS 'The run that last counted it; a run counts an item once';
-
--- Name: COLUMN sync_items.pass_number; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.pass_number IS 'The last pass over everything that saw it';
-
--- Name: COLUMN sync_items.missed_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.missed_count IS 'Passes over everything, in a row, that did not see it; after two it is deleted';
-
--- Name: COLUMN sync_items.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.title IS 'Of a failed one: what people call it';
-
--- Name: COLUMN sync_items.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.url IS 'Of a failed one: where a person finds it';
-
--- Name: COLUMN sync_items.locator; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.locator IS 'Of a failed one: how the provider finds it';
-
--- Name: COLUMN sync_items.stage; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.stage IS 'Of a failed one: fetch, parse, embed or store';
-
--- Name: COLUMN sync_items.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.reason IS 'Of a failed one: why, for a person';
-
--- Name: COLUMN sync_items.attempt; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.attempt IS 'Failed tries in a row';
-
--- Name: COLUMN sync_items.retry_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.retry_at IS 'When it is tried again at the earliest; none: only when it changes or everything is read anew';
-
--- Name: COLUMN sync_items.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.sync_items.updated_at IS 'When it was last dealt with';
 
 -- Name: sync_positions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -3066,6 +3183,64 @@ ALTER VIEW ops.uploads OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.uploads IS 'Files handed in: which wait, which failed and why; the waiting ones first';
 
+-- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.webhook_deliveries (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    delivery_id text NOT NULL,
+    effect text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_webhook_deliveries_effect_is_known CHECK ((effect = ANY (ARRAY['sync'::text, 'joined'::text])))
+);
+
+ALTER TABLE ONLY public.webhook_deliveries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.webhook_deliveries OWNER TO secondbrain_owner;
+
+-- Name: TABLE webhook_deliveries; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.webhook_deliveries IS 'Genuine calls of providers that said something changed, each once; kept for three days';
+
+-- Name: COLUMN webhook_deliveries.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN webhook_deliveries.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.connector_id IS 'Which connector it concerns';
+
+-- Name: COLUMN webhook_deliveries.delivery_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.delivery_id IS 'The provider''s name for it, the same when it sends it again';
+
+-- Name: COLUMN webhook_deliveries.effect; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.effect IS 'sync: a sync was asked for; joined: one was asked for already and will see it';
+
+-- Name: COLUMN webhook_deliveries.received_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.webhook_deliveries.received_at IS 'When it first came';
+
+-- Name: webhook_deliveries; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.webhook_deliveries AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+    d.delivery_id,
+    d.effect,
+    d.received_at
+   FROM ((public.webhook_deliveries d
+     JOIN public.connectors c ON (((c.tenant_id = d.tenant_id) AND (c.id = d.connector_id))))
+     JOIN public.tenants t ON ((t.id = d.tenant_id)))
+  ORDER BY d.received_at DESC;
+
+ALTER VIEW ops.webhook_deliveries OWNER TO secondbrain_operator;
+
+-- Name: VIEW webhook_deliveries; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.webhook_deliveries IS 'Calls of providers of the last three days, and what each led to; the newest first';
+
 -- Name: workers; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.workers AS
@@ -3360,6 +3535,11 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT pk_signing_keys PRIMARY KEY (kid);
 
+-- Name: source_removals pk_source_removals; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT pk_source_removals PRIMARY KEY (tenant_id, connector_id);
+
 -- Name: sync_errors pk_sync_errors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_errors
@@ -3405,6 +3585,11 @@ ALTER TABLE ONLY public.uploads
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
 
+-- Name: webhook_deliveries pk_webhook_deliveries; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT pk_webhook_deliveries PRIMARY KEY (tenant_id, connector_id, delivery_id);
+
 -- Name: workers pk_workers; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.workers
@@ -3438,6 +3623,10 @@ CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
 -- Name: ix_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (revision);
+
+-- Name: ix_connectors_account; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_connectors_account ON public.connectors USING btree (type, account_id);
 
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -3535,6 +3724,10 @@ CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
 
 CREATE INDEX ix_sessions_user ON public.sessions USING btree (tenant_id, user_id);
 
+-- Name: ix_source_removals_unfinished; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_source_removals_unfinished ON public.source_removals USING btree (tenant_id) WHERE (finished_at IS NULL);
+
 -- Name: ix_sync_items_due; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sync_items_due ON public.sync_items USING btree (tenant_id, connector_id, retry_at) WHERE (state = 'failed'::text);
@@ -3562,6 +3755,10 @@ CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (de
 -- Name: ix_uploads_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_uploads_newest ON public.uploads USING btree (tenant_id, created_at DESC, id);
+
+-- Name: ix_webhook_deliveries_received_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_webhook_deliveries_received_at ON public.webhook_deliveries USING btree (received_at);
 
 -- Name: ix_workers_heartbeat_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -3839,6 +4036,16 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT fk_sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
 
+-- Name: source_removals fk_source_removals_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT fk_source_removals_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: source_removals fk_source_removals_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.source_removals
+    ADD CONSTRAINT fk_source_removals_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sync_errors fk_sync_errors_run; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sync_errors
@@ -3913,6 +4120,16 @@ ALTER TABLE ONLY public.uploads
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: webhook_deliveries fk_webhook_deliveries_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT fk_webhook_deliveries_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: webhook_deliveries fk_webhook_deliveries_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT fk_webhook_deliveries_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 -- Name: api_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -4086,6 +4303,10 @@ CREATE POLICY operator ON public.searches TO secondbrain_operator USING (true) W
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: source_removals operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.source_removals TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sync_errors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sync_errors TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -4122,6 +4343,10 @@ CREATE POLICY operator ON public.uploads TO secondbrain_operator USING (true) WI
 
 CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: webhook_deliveries operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.webhook_deliveries TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: refresh_tokens; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
@@ -4147,6 +4372,10 @@ ALTER TABLE public.searches ENABLE ROW LEVEL SECURITY;
 -- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+
+-- Name: source_removals; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.source_removals ENABLE ROW LEVEL SECURITY;
 
 -- Name: sync_errors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -4260,6 +4489,10 @@ CREATE POLICY tenant ON public.searches TO secondbrain_app USING ((tenant_id = (
 
 CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: source_removals tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.source_removals TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sync_errors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sync_errors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -4296,6 +4529,10 @@ CREATE POLICY tenant ON public.uploads TO secondbrain_app USING ((tenant_id = (N
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: webhook_deliveries tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.webhook_deliveries TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: tenant_components; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
@@ -4311,6 +4548,10 @@ ALTER TABLE public.uploads ENABLE ROW LEVEL SECURITY;
 -- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+-- Name: webhook_deliveries; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
 -- Name: SCHEMA ops; Type: ACL; Schema: -; Owner: secondbrain_owner
 
@@ -4519,6 +4760,56 @@ GRANT SELECT(expires_at) ON TABLE public.credentials TO secondbrain_operator;
 -- Name: COLUMN credentials.updated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(updated_at) ON TABLE public.credentials TO secondbrain_operator;
+
+-- Name: TABLE schedules; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedules TO secondbrain_app;
+GRANT SELECT ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.next_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(next_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_run_at) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.last_job_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(last_job_id) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: COLUMN schedules.skipped_because; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT UPDATE(skipped_because) ON TABLE public.schedules TO secondbrain_operator;
+
+-- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
+
+-- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
+
+-- Name: TABLE sync_runs; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sync_runs TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
 
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
@@ -4781,27 +5072,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO secondbrain_ope
 
 GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
 
--- Name: TABLE schedules; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedules TO secondbrain_app;
-GRANT SELECT ON TABLE public.schedules TO secondbrain_operator;
-
--- Name: COLUMN schedules.next_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT UPDATE(next_run_at) ON TABLE public.schedules TO secondbrain_operator;
-
--- Name: COLUMN schedules.last_run_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT UPDATE(last_run_at) ON TABLE public.schedules TO secondbrain_operator;
-
--- Name: COLUMN schedules.last_job_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT UPDATE(last_job_id) ON TABLE public.schedules TO secondbrain_operator;
-
--- Name: COLUMN schedules.skipped_because; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT UPDATE(skipped_because) ON TABLE public.schedules TO secondbrain_operator;
-
 -- Name: TABLE schedules; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.schedules TO secondbrain_readonly;
@@ -4896,9 +5166,18 @@ GRANT UPDATE(retired_because) ON TABLE public.signing_keys TO secondbrain_operat
 
 GRANT SELECT ON TABLE ops.signing_keys TO secondbrain_readonly;
 
+-- Name: TABLE source_removals; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.source_removals TO secondbrain_app;
+GRANT SELECT ON TABLE public.source_removals TO secondbrain_operator;
+
 -- Name: TABLE workers; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workers TO secondbrain_operator;
+
+-- Name: TABLE source_removals; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.source_removals TO secondbrain_readonly;
 
 -- Name: TABLE stuck_jobs; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
@@ -4909,38 +5188,9 @@ GRANT SELECT ON TABLE ops.stuck_jobs TO secondbrain_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_errors TO secondbrain_app;
 GRANT SELECT,DELETE ON TABLE public.sync_errors TO secondbrain_operator;
 
--- Name: TABLE sync_runs; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.sync_runs TO secondbrain_app;
-GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
-
 -- Name: TABLE sync_errors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.sync_errors TO secondbrain_readonly;
-
--- Name: TABLE sync_items; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sync_items TO secondbrain_app;
-
--- Name: COLUMN sync_items.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(tenant_id) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.connector_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(connector_id) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.state; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(state) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.missed_count; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(missed_count) ON TABLE public.sync_items TO secondbrain_operator;
-
--- Name: COLUMN sync_items.retry_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(retry_at) ON TABLE public.sync_items TO secondbrain_operator;
 
 -- Name: TABLE sync_positions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -5052,6 +5302,15 @@ GRANT SELECT(finished_at) ON TABLE public.uploads TO secondbrain_operator;
 -- Name: TABLE uploads; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.uploads TO secondbrain_readonly;
+
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.webhook_deliveries TO secondbrain_app;
+GRANT SELECT,DELETE ON TABLE public.webhook_deliveries TO secondbrain_operator;
+
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.webhook_deliveries TO secondbrain_readonly;
 
 -- Name: TABLE workers; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from backend.connectors.repository import ConnectorRepository
+from backend.flows.sync_connector.flow import cancel_sync
 from backend.settings import Settings, generate_key
+from backend.sync.repository import SyncRunRepository
 from tests.conftest import KEYS, Account, TestDatabase
 
 ROOT = Path(__file__).parents[1]
@@ -242,3 +247,41 @@ def test_keys_are_listed_and_rotated(own_database: TestDatabase) -> None:
     done = run("doctor", database=own_database)
     assert (done.returncode, "SECRET_KEYS" in done.stderr) == (1, True)
     assert run("keys", "rotate", "--now", database=own_database).returncode == 0
+
+
+def test_connectors_lists_and_sync_queues_and_waits(database: TestDatabase, account: Account) -> None:
+    with database.db.transaction(account.tenant_id) as session:
+        connectors = ConnectorRepository(session)
+        connector = connectors.connect(
+            account.tenant_id, "github", connected_by=account.user_id, account_id="1", account_label="octocat"
+        )
+        connectors.need_reconnect(account.tenant_id, connector.id, "It was revoked.")
+    listed = run("connectors", account.slug, database=database)
+    heading, row, reason = listed.stdout.splitlines()
+    assert heading.split("  ")[0] == "WORKSPACE"
+    assert [account.slug, "github", "needs_reconnect", "octocat", "never", "-", "0"] == row.split()
+    assert reason == f"{account.slug} github: It was revoked."
+    assert account.slug in run("connectors", database=database).stdout
+    assert run("connectors", "nowhere", database=database).returncode == 1
+    assert run("sync", account.slug, "slack", database=database).returncode == 1
+
+    queued = run("sync", account.slug, "github", "--full", database=database)
+    assert (queued.returncode, "is queued" in queued.stdout) == (0, True), queued.stderr
+    with database.db.transaction(account.tenant_id) as session:
+        runs = SyncRunRepository(session)
+        (made,) = runs.list_latest(account.tenant_id).values()
+        assert (made.trigger, made.is_full) == ("command line", True)
+        cancel_sync(session, made)
+    # Over already, by the time it is waited for, or ended by somebody else: it returns and says how.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run, "sync", account.slug, "github", "--wait", database=database)
+        while True:
+            with database.db.transaction(account.tenant_id) as session:
+                (newest,) = SyncRunRepository(session).list_latest(account.tenant_id).values()
+                if newest.id != made.id:
+                    cancel_sync(session, newest)
+                    break
+            time.sleep(0.1)
+        ended = waiting.result()
+    assert (ended.returncode, "cancelled: 0 stored" in ended.stdout) == (2, True), ended.stdout
+    assert "cancelled" in run("connectors", account.slug, database=database).stdout

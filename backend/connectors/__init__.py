@@ -5,6 +5,8 @@
 
 The state of a sync is not here (`sync_runs`): a connector stays connected while it syncs and after a sync failed.
 
+`removals/` is how far the deletion of a disconnected source's documents is, `deliveries/` what providers called about.
+
     SELECT type, status, status_reason, account_label, settings, connected_at FROM connectors;
 
 or, across tenants: SELECT * FROM ops.connectors; what a source is and how one is added: `providers/`.

@@ -1,9 +1,9 @@
-"""connectors, credentials."""
+"""connectors, credentials, source_removals, webhook_deliveries."""
 
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, CreatedAt, Json, Key, Moment, TenantKey, Words
@@ -20,6 +20,8 @@ class Connector(Base):
             name="fk_connectors_connected_by",
         ),
         CheckConstraint("status IN ('connected', 'needs_reconnect', 'disconnected')", name="status_is_known"),
+        # Across tenants: a call that comes for a whole app names accounts.
+        Index("ix_connectors_account", "type", "account_id"),
         {"comment": "A tenant's connection to one source; at most one per type"},
     )
 
@@ -75,3 +77,63 @@ class Credential(Base):
         comment="Until when it may take to renew them; then somebody else may"
     )
     updated_at: Mapped[CreatedAt] = mapped_column(comment="When they were last obtained or refreshed")
+
+
+class SourceRemoval(Base):
+    __tablename__ = "source_removals"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "connector_id"],
+            ["connectors.tenant_id", "connectors.id"],
+            ondelete="CASCADE",
+            name="fk_source_removals_connector",
+        ),
+        Index("ix_source_removals_unfinished", "tenant_id", postgresql_where="finished_at IS NULL"),
+        CheckConstraint("removed_count BETWEEN 0 AND total_count", name="removed_are_counted"),
+        CheckConstraint("error IS NULL OR finished_at IS NOT NULL", name="failed_is_finished"),
+        {
+            "comment": "The documents of a source being deleted, or the last time they were; one row a connector"
+        },
+    )
+
+    tenant_id: Mapped[TenantKey]
+    connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Whose documents are deleted")
+    job_id: Mapped[UUID | None] = mapped_column(comment="The job that carries it out")
+    requested_by: Mapped[UUID | None] = mapped_column(comment="Who asked for it")
+    total_count: Mapped[int] = mapped_column(
+        BigInteger, comment="Documents there were when it was asked for, and any that came after"
+    )
+    removed_count: Mapped[int] = mapped_column(
+        BigInteger, server_default="0", comment="Documents that are gone"
+    )
+    requested_at: Mapped[CreatedAt] = mapped_column(
+        comment="When it was asked for; syncs that are asked for later wait for its end"
+    )
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When it last got on")
+    finished_at: Mapped[Moment | None] = mapped_column(comment="When it was over, in whichever way")
+    error: Mapped[Words | None] = mapped_column(comment="Why it was given up, for a person")
+
+
+class WebhookDelivery(Base):
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "connector_id"],
+            ["connectors.tenant_id", "connectors.id"],
+            ondelete="CASCADE",
+            name="fk_webhook_deliveries_connector",
+        ),
+        Index("ix_webhook_deliveries_received_at", "received_at"),
+        CheckConstraint("effect IN ('sync', 'joined')", name="effect_is_known"),
+        {"comment": "Genuine calls of providers that said something changed, each once; kept for three days"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Which connector it concerns")
+    delivery_id: Mapped[Words] = mapped_column(
+        primary_key=True, comment="The provider's name for it, the same when it sends it again"
+    )
+    effect: Mapped[Words] = mapped_column(
+        comment="sync: a sync was asked for; joined: one was asked for already and will see it"
+    )
+    received_at: Mapped[CreatedAt] = mapped_column(comment="When it first came")

@@ -1,31 +1,38 @@
-"""Connect, read, configure, disconnect; credentials sealed for exactly one tenant and connector, and renewed by one."""
+"""Connect, read, configure, disconnect."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from backend.connectors.models import Connector, Credential
 from backend.errors import NotFound
-from backend.keyring import Keyring
-
-_PURPOSE = "credentials"
-
-#: An access token is renewed this long before its end: a page may take a while to read.
-STALE_SECONDS: Final = 120
 
 
 class NotConnected(NotFound):
     """This source is not connected."""
 
 
-class CredentialsNotFound(NotFound):
-    """There are no credentials for this source; connect it again."""
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A connector as operators see it."""
+
+    tenant: str
+    type: str
+    status: str
+    status_reason: str | None
+    account: str | None
+    last_sync: str | None
+    last_sync_at: datetime | None
+    last_error: str | None
+    next_sync_at: datetime | None
+    is_paused: bool | None
+    failing: int
 
 
 class ConnectorRepository:
@@ -35,7 +42,13 @@ class ConnectorRepository:
         self._session = session
 
     def connect(
-        self, tenant_id: UUID, connector_type: str, *, connected_by: UUID, account_id: str, account_label: str
+        self,
+        tenant_id: UUID,
+        connector_type: str,
+        *,
+        connected_by: UUID,
+        account_id: str | None,
+        account_label: str | None,
     ) -> Connector:
         """The tenant's one connector of this type, made or connected again; settings are kept."""
         values = {
@@ -75,6 +88,42 @@ class ConnectorRepository:
             raise NotConnected
         return connector
 
+    def lock(self, tenant_id: UUID, connector_id: UUID) -> Connector | None:
+        """The connector, which nobody else changes or locks until the transaction ends."""
+        return self._session.scalar(
+            select(Connector)
+            .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    def list_by_account(self, connector_type: str, account_ids: Collection[str]) -> list[tuple[UUID, UUID]]:
+        """(tenant id, id) of every tenant's connector of one of these accounts (operator transaction)."""
+        rows = self._session.execute(
+            select(Connector.tenant_id, Connector.id)
+            .where(
+                Connector.type == connector_type,
+                Connector.account_id == func.any(list(account_ids)),
+                Connector.status == "connected",
+            )
+            .order_by(Connector.tenant_id)
+        )
+        return [(tenant_id, connector_id) for tenant_id, connector_id in rows]
+
+    def list_everywhere(self, slug: str | None = None) -> list[Overview]:
+        """What operators see of all connectors, or of the workspace `slug`'s (operator transaction)."""
+        rows = self._session.execute(
+            text(
+                """
+                SELECT tenant, type, status, status_reason, account, last_sync, last_sync_at, last_error, next_sync_at,
+                       is_paused, failing
+                FROM ops.connectors WHERE CAST(:slug AS text) IS NULL OR tenant = :slug
+                """
+            ),
+            {"slug": slug},
+        )
+        return [Overview(*row) for row in rows]
+
     def list_all(self, tenant_id: UUID) -> Sequence[Connector]:
         """All of the tenant's connectors, by type."""
         return self._session.scalars(
@@ -113,119 +162,3 @@ class ConnectorRepository:
             .where(Connector.tenant_id == tenant_id, Connector.id == connector_id)
             .values(status="disconnected", status_reason=None, updated_at=func.now())
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Credentials as they are stored now."""
-
-    secret: bytes = field(repr=False)
-    version: int
-    is_stale: bool
-    """Whether the access token has expired, or will within `STALE_SECONDS`, by the database's clock."""
-
-
-class CredentialRepository:
-    """Sealed credentials, within the caller's transaction. A row moved to another owner does not open."""
-
-    def __init__(self, session: Session, keyring: Keyring) -> None:
-        self._session = session
-        self._keyring = keyring
-
-    def store(
-        self, tenant_id: UUID, connector_id: UUID, secret: bytes, *, expires_at: datetime | None
-    ) -> None:
-        """Seals `secret` and replaces what was there; a renewal under way comes too late."""
-        values = self._values(tenant_id, connector_id, secret, expires_at)
-        self._session.execute(
-            insert(Credential)
-            .values(tenant_id=tenant_id, connector_id=connector_id, **values)
-            .on_conflict_do_update(
-                constraint="pk_credentials", set_={**values, "version": Credential.version + 1}
-            )
-        )
-
-    def open(self, tenant_id: UUID, connector_id: UUID) -> Opened:
-        """What was stored. Raises CredentialsNotFound, or SealBroken when the key is missing."""
-        row = self._session.execute(
-            select(
-                Credential.sealed,
-                Credential.version,
-                func.coalesce(Credential.expires_at < func.now() + timedelta(seconds=STALE_SECONDS), False),
-            ).where(Credential.tenant_id == tenant_id, Credential.connector_id == connector_id)
-        ).one_or_none()
-        if row is None:
-            raise CredentialsNotFound
-        secret = self._keyring.open(_PURPOSE, row[0], bound_to=_owner(tenant_id, connector_id))
-        return Opened(secret, row[1], row[2])
-
-    def claim_renewal(
-        self, tenant_id: UUID, connector_id: UUID, *, version: int, renewer: UUID, term: timedelta
-    ) -> bool:
-        """Whether `renewer`, and nobody else for `term`, may renew the credentials of that version.
-
-        A provider may take a refresh token once only, so two that renew at once would lock each other out.
-        """
-        claimed = self._session.scalar(
-            update(Credential)
-            .where(
-                Credential.tenant_id == tenant_id,
-                Credential.connector_id == connector_id,
-                Credential.version == version,
-                or_(Credential.renewing_until.is_(None), Credential.renewing_until <= func.now()),
-            )
-            .values(renewer=renewer, renewing_until=func.now() + term)
-            .returning(Credential.version)
-        )
-        return claimed is not None
-
-    def store_renewed(
-        self,
-        tenant_id: UUID,
-        connector_id: UUID,
-        secret: bytes,
-        *,
-        expires_at: datetime | None,
-        renewer: UUID,
-    ) -> bool:
-        """Seals and stores what `renewer` got; False when somebody else has replaced or is renewing them since."""
-        stored = self._session.scalar(
-            update(Credential)
-            .where(
-                Credential.tenant_id == tenant_id,
-                Credential.connector_id == connector_id,
-                Credential.renewer == renewer,
-            )
-            .values(
-                **self._values(tenant_id, connector_id, secret, expires_at), version=Credential.version + 1
-            )
-            .returning(Credential.version)
-        )
-        return stored is not None
-
-    def give_up_renewal(self, tenant_id: UUID, connector_id: UUID, *, renewer: UUID) -> None:
-        """Lets others renew them at once."""
-        self._session.execute(
-            update(Credential)
-            .where(
-                Credential.tenant_id == tenant_id,
-                Credential.connector_id == connector_id,
-                Credential.renewer == renewer,
-            )
-            .values(renewer=None, renewing_until=None)
-        )
-
-    def _values(
-        self, tenant_id: UUID, connector_id: UUID, secret: bytes, expires_at: datetime | None
-    ) -> dict[str, Any]:
-        return {
-            "sealed": self._keyring.seal(_PURPOSE, secret, bound_to=_owner(tenant_id, connector_id)),
-            "expires_at": expires_at,
-            "updated_at": func.now(),
-            "renewer": None,
-            "renewing_until": None,
-        }
-
-
-def _owner(tenant_id: UUID, connector_id: UUID) -> bytes:
-    return tenant_id.bytes + connector_id.bytes

@@ -34,6 +34,16 @@ class Claim:
     is_cancelled: bool
 
     @property
+    def fence(self) -> dict[str, Any]:
+        """What a statement must find unchanged to be the holder's."""
+        return {
+            "tenant_id": self.tenant_id,
+            "job_id": self.id,
+            "lease": self.lease,
+            "worker_id": self.worker_id,
+        }
+
+    @property
     def is_exhausted(self) -> bool:
         """It was taken from a silent worker on its last try: do not work, only write down that it is dead."""
         return self.attempt > self.max_attempts

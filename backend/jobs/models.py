@@ -113,9 +113,7 @@ class Schedule(Base):
 
     tenant_id: Mapped[TenantKey]
     id: Mapped[Key]
-    name: Mapped[Words] = mapped_column(
-        comment="What it is called in its tenant, such as sync:<connector id>"
-    )
+    name: Mapped[Words] = mapped_column(comment="What it is called in its tenant, such as sync:github")
     kind: Mapped[Words] = mapped_column(comment="Of the jobs it enqueues")
     args: Mapped[Json] = mapped_column(server_default=text("'{}'"), comment="Of the jobs it enqueues")
     priority: Mapped[int] = mapped_column(

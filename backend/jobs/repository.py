@@ -32,15 +32,6 @@ _COMPLETE = text(statements.COMPLETE)
 _COMPLETE_MANY = text(statements.COMPLETE_MANY)
 
 
-def _named(claim: Claim) -> dict[str, Any]:
-    return {
-        "tenant_id": claim.tenant_id,
-        "job_id": claim.id,
-        "lease": claim.lease,
-        "worker_id": claim.worker_id,
-    }
-
-
 class JobClaims:
     """How a worker takes jobs, within an operator's unit of work; one statement."""
 
@@ -109,14 +100,14 @@ class JobRepository(JobClaims):
         Locks the job's row until the end of the transaction, so nobody can take it in between. When work was
         done that need not be done again (`progressed`), the tries are counted anew. Raises LeaseLost.
         """
-        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, _named(claim))
+        goes_on: bool | None = self._session.scalar(_PROGRESS if progressed else _HOLD, claim.fence)
         if goes_on is None:
             raise LeaseLost
         return goes_on
 
     def complete(self, claim: Claim) -> None:
         """Ends the job well. Raises LeaseLost."""
-        if self._session.scalar(_COMPLETE, _named(claim)) is None:
+        if self._session.scalar(_COMPLETE, claim.fence) is None:
             raise LeaseLost
 
     def complete_many(self, claims: Sequence[Claim]) -> None:
@@ -162,14 +153,14 @@ class JobRepository(JobClaims):
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime) -> None:
-        """Puts the job back to be taken at `until`, without counting a try. Raises LeaseLost."""
-        self._let_go(
-            claim,
-            state="queued",
-            run_at=self._soon_if_cancelled(literal(until)),
-            attempt=func.greatest(Job.attempt - 1, 0),
-        )
+    def postpone(self, claim: Claim, until: datetime | timedelta) -> datetime:
+        """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
+
+        Raises LeaseLost.
+        """
+        at = func.now() + until if isinstance(until, timedelta) else literal(until)
+        values = {"run_at": self._soon_if_cancelled(at), "attempt": func.greatest(Job.attempt - 1, 0)}
+        return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
         """Cancels a waiting job at once and asks a running one to stop; its state now, None if unknown or over.

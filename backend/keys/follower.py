@@ -57,6 +57,8 @@ class SigningKeyring(Keyring):
 
     def __init__(self, db: Database, listener: Listener, master: Keyring) -> None:
         super().__init__(master.pairs)
+        #: For what outlives every signing key, such as an address that somebody has written down elsewhere.
+        self.master = master
         self._db = db
         self._hints = listener.subscribe(Channel.SIGNING_KEYS)
         self._newest = _Reading(float("-inf"))

@@ -46,6 +46,8 @@ DEFAULTS = (
     Rule("connect", By.USER, 30, _MINUTE),
     Rule("consent", By.ADDRESS, 120, _MINUTE),
     Rule("sync", By.USER, 60, _MINUTE),
+    # A workspace that talks a lot, through the few addresses its provider calls from.
+    Rule("webhooks", By.ADDRESS, 3000, _MINUTE),
     Rule("search", By.USER, 30, _MINUTE),
     Rule("upload_url", By.USER, 30, _MINUTE),
     Rule("api_keys", By.USER, 20, _MINUTE),
@@ -63,6 +65,12 @@ ROUTES = MappingProxyType(
         ("GET", "/api/integrations/<connector_type>/begin"): ("consent",),
         ("POST", "/api/integrations/<connector_type>/begin"): ("consent",),
         ("POST", "/api/integrations/<connector_type>/sync"): ("sync",),
+        ("POST", "/api/integrations/<connector_type>/token"): ("connect",),
+        ("GET", "/api/integrations/<connector_type>/choices"): ("connect",),
+        ("GET", "/api/integrations/slack/channels"): ("connect",),
+        ("GET", "/api/integrations/github/repositories"): ("connect",),
+        ("POST", "/api/webhooks/<connector_type>"): ("webhooks",),
+        ("POST", "/api/webhooks/<connector_type>/<address>"): ("webhooks",),
         ("POST", "/api/search"): ("search",),
         ("POST", "/api/documents/upload-url"): ("upload_url",),
     }

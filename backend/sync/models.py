@@ -56,7 +56,7 @@ class SyncRun(Base):
         comment="The user who asked for it; none for a schedule"
     )
     trigger: Mapped[Words] = mapped_column(
-        server_default="user", comment="What started it: user, schedule or webhook"
+        server_default="user", comment="What started it: user, schedule, webhook or command line"
     )
     is_full: Mapped[bool] = mapped_column(
         server_default="false", comment="Whether it goes over everything there is, not only what has changed"

@@ -30,6 +30,8 @@ FRAMES_PER_SECOND = 10
 #: After the last event the client closes; whoever does not is closed after this many seconds.
 LINGER_SECONDS = 10.0
 
+_GOES_ON = "Nothing is lost: the next sync goes on from there."
+
 
 #: Whom no hint woke takes what was read within this many seconds.
 _SHARED_SECONDS = 1.0
@@ -91,6 +93,8 @@ def error_of(run: SyncRun) -> str | None:
     """Why the run did not end well, for a person."""
     if run.state == "cancelled":
         return "Sync cancelled"
+    if run.state == "interrupted":
+        return f"{run.error} {_GOES_ON}"
     return run.error
 
 

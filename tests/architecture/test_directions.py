@@ -20,6 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 LAYERS: Final = (
     ("cli",),
     ("commands",),
+    ("syncing",),
     ("administration",),
     ("processes",),
     ("serve", "up", "work"),
@@ -72,7 +73,7 @@ ONLY_IN: Final = MappingProxyType(
         "flask_openapi3": ("backend.app", "routes"),
         "werkzeug": ("backend.app",),
         "gunicorn": ("backend.serve",),
-        "typer": ("backend.administration", "backend.commands"),
+        "typer": ("backend.administration", "backend.commands", "backend.syncing"),
         "rich": ("backend.commands",),
         "kreuzberg": ("backend.documents.parsing.engine",),
         "lxml": ("backend.connectors.providers",),

@@ -37,6 +37,8 @@ PUBLIC: Final = MappingProxyType(
             "GET",
             "/api/integrations/<connector_type>/callback",
         ): "the provider's redirect; checks state and browser",
+        ("POST", "/api/webhooks/<connector_type>"): "a provider calls; checks its signature",
+        ("POST", "/api/webhooks/<connector_type>/<address>"): "the same, and the address",
         (
             "GET",
             "/api/sync-progress/<sync_id>/stream",
@@ -203,9 +205,11 @@ def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
     method, rule = route
     path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
     for part in (
+        "<address>",
         "<chat_id>",
         "<document_id>",
         "<key_id>",
+        "<run_id>",
         "<search_id>",
         "<session_id>",
         "<sync_id>",

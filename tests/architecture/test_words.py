@@ -15,7 +15,6 @@ LINES: Final = 300
 #: Longer files, each with the reason why it is in one piece.
 LONG: Final = MappingProxyType(
     {
-        "backend/flows/connect_account/routes.py": "one OAuth round trip, read from top to bottom",
         "backend/settings.py": "the one list of what can be set",
         "backend/tenants/repository.py": "two repositories whose rules hang together",
     }

@@ -28,7 +28,7 @@ from tests.bench.report import Report, Row
 from tests.bench.timing import percentile
 from tests.conftest import clone, running_server
 
-_PROCESSES: Final = 4
+_THREADS: Final = 8
 _INSTANCES: Final = 3
 _WRITE: Final = text("UPDATE workers SET heartbeat_at = now() WHERE id = :id RETURNING id")
 _WRITE_AND_NOTIFY: Final = text(
@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> Report:
     """Alternates between the three ways; every writer commits to a row of its own."""
     commits: dict[str, int] = dict.fromkeys(_WAYS, 0)
     calls: dict[str, list[float]] = {way: [] for way in _WAYS}
-    threads = args.writers // _PROCESSES
+    threads = min(_THREADS, args.writers)
+    processes = args.writers // threads
     with ExitStack() as stack:
         database = clone(stack.enter_context(running_server(MappingProxyType({}))))
         stack.callback(database.db.close)
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> Report:
             listener = Listener(database.url, application_name=f"instance {number}").start()
             stack.callback(listener.close)
             listener.wait_until_connected(10)
-        writers = stack.enter_context(_processes(database.url, threads))
+        writers = stack.enter_context(_processes(database.url, processes, threads))
         for turn in range(args.rounds):
             for way in _WAYS if turn % 2 == 0 else reversed(_WAYS):
                 for writer in writers:
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> Report:
     rows: list[Row] = [
         {
             "name": way,
-            "writers": threads * _PROCESSES,
+            "writers": threads * processes,
             "commits_per_s": round(commits[way] / seconds),
             "p50_us": round(1e6 * percentile(calls[way], 0.5)),
             "p99_us": round(1e6 * percentile(calls[way], 0.99)),
@@ -99,18 +100,18 @@ def run(args: argparse.Namespace) -> Report:
         "commits with notifications, durable (goal: a share of 0.85)",
         rows,
         (
-            f"{threads} threads in each of {_PROCESSES} processes; {_INSTANCES} listeners.",
+            f"{threads} threads in each of {processes} processes; {_INSTANCES} listeners.",
             "share: of the commits without notifications.",
         ),
     )
 
 
 @contextmanager
-def _processes(url: str, threads: int) -> Iterator["list[Connection[Any, Any]]"]:
+def _processes(url: str, count: int, threads: int) -> Iterator["list[Connection[Any, Any]]"]:
     """The writers' processes, each at the other end of a pipe: it takes (way, seconds), and answers with calls."""
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(_PROCESSES)
-    pipes = [context.Pipe() for _ in range(_PROCESSES)]
+    barrier = context.Barrier(count)
+    pipes = [context.Pipe() for _ in range(count)]
     processes = [
         context.Process(target=_writers, args=(url, threads, barrier, theirs), daemon=True)
         for _, theirs in pipes

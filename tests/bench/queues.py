@@ -21,7 +21,7 @@ from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 
-from backend.jobs.repository import JobRepository
+from backend.jobs.repository import JobClaims, JobRepository
 from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
@@ -73,8 +73,8 @@ class OurQueue:
             )
 
         def take_and_finish(count: int) -> int:
-            with self._db.operator_transaction() as session:
-                claims = JobRepository(session).claim(worker_id, (_KIND,), count=count, tenant_cap=1000)
+            with self._db.operator_statement() as unit:
+                claims = JobClaims(unit).claim(worker_id, (_KIND,), count=count, tenant_cap=1000)
             for tenant_id, group in itertools.groupby(
                 sorted(claims, key=attrgetter("tenant_id")), attrgetter("tenant_id")
             ):

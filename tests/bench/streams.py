@@ -32,8 +32,8 @@ from backend.flows.ingest_document.flow import prepare
 from backend.lifeline import die_with_parent, signal_group
 from backend.sync.repository import PageResult, SyncRunRepository
 from tests.bench.processes import connections, family, footprint
-from tests.bench.redis_server import NoRedis, running_redis
 from tests.bench.report import Report, Row
+from tests.bench.state.servers import MISSING, find_redis, redis_server
 from tests.bench.timing import percentile
 from tests.conftest import running_server
 from tests.e2e.conftest import ROOT, Client, Fleet, eventually, free_ports, running_fleet
@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> Report:
         running_fleet(server, github_seed(issues=1), instances=2, RATE_LIMITS="search=off") as fleet,
     ):
         rows += _ours(fleet, args)
-    try:
-        rows.append(_redis(args))
-    except NoRedis as error:
-        notes.append(f"No comparison with Redis: {error}")
+    if (program := find_redis(install=True)) is None:
+        notes.append(f"No comparison with Redis: {MISSING}")
+    else:
+        rows.append(_redis(program, args))
     return Report(f"events at {args.clients} clients of another instance", rows, notes)
 
 
@@ -106,8 +106,8 @@ def _ours(fleet: Fleet, args: argparse.Namespace) -> Iterator[Row]:
         yield _row("ours", args.clients, latencies, pid, meanwhile, fleet)
 
 
-def _redis(args: argparse.Namespace) -> Row:
-    with running_redis() as redis_port, redis.Redis(port=redis_port) as client:
+def _redis(program: str, args: argparse.Namespace) -> Row:
+    with redis_server(program) as (_, redis_port), redis.Redis(port=redis_port) as client:
         (port,) = free_ports(1)
         command = [sys.executable, "-m", "gunicorn", "-k", "gevent", "--worker-connections", "4000"]
         server = subprocess.Popen(

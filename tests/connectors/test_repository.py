@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
+from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound
 from backend.connectors.models import Connector
-from backend.connectors.repository import (
-    ConnectorRepository,
-    CredentialRepository,
-    CredentialsNotFound,
-    NotConnected,
-)
+from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.db.transaction import Database
 from backend.keyring import Keyring, SealBroken
 from tests.conftest import Account, TestDatabase
@@ -197,9 +193,11 @@ def github_of(web: Instance, person: Person) -> dict[str, Any]:
 
 def test_list_shows_every_card_and_no_secret(web: Instance, admin: Person) -> None:
     body = web.ok("GET", "/api/integrations", admin)
-    assert {entry["type"]: entry["status"] for entry in body["integrations"]} == {
+    shown = {entry["type"]: entry["status"] for entry in body["integrations"]}
+    assert shown == {
         "slack": "not_configured",
         "gmail": "not_configured",
+        "google_drive": "not_configured",
         "box": "not_configured",
         "github": "connected",
         "onedrive": "not_configured",
@@ -215,13 +213,11 @@ def test_list_shows_every_card_and_no_secret(web: Instance, admin: Person) -> No
 
 def test_no_answer_carries_a_credential(web: Instance, admin: Person) -> None:
     settings = {"settings": {"repositories": ["octocat/handbook"], "access_token": TOKEN}}
-    answers = [
-        web.call("GET", "/api/integrations", admin),
-        web.call("PUT", "/api/integrations/github/settings", admin, json=settings),
-        web.call("GET", "/api/integrations/github/sync/status", admin),
-        web.call("GET", "/api/integrations", admin),
-    ]
-    for answer in answers:
+    refused = web.call("PUT", "/api/integrations/github/settings", admin, json=settings)
+    problem(refused, 400, "VALIDATION_ERROR")
+    assert "gho_" not in refused.text
+    for path in ("", "/github/status", "/github/sync/status", "/github/webhook"):
+        answer = web.call("GET", f"/api/integrations{path}", admin)
         assert answer.status_code == 200
         assert "access_token" not in answer.text
         assert "gho_" not in answer.text
@@ -261,23 +257,18 @@ def test_configure_with_anything_else_is_refused(web: Instance, admin: Person, s
 
 
 def test_configure_what_is_not_connected_is_not_found(web: Instance, admin: Person) -> None:
-    for connector_type in ("slack", "nothing"):
-        answer = web.call(
-            "PUT",
-            f"/api/integrations/{connector_type}/settings",
-            admin,
-            json={"settings": {"repositories": []}},
-        )
-        problem(answer, 404, "NOT_CONNECTED")
+    for connector_type, code in (("slack", "NOT_CONNECTED"), ("nothing", "UNKNOWN_SOURCE")):
+        path = f"/api/integrations/{connector_type}/settings"
+        problem(web.call("PUT", path, admin, json={"settings": {}}), 404, code)
 
 
 def test_configure_and_disconnect_go_by_role(web: Instance, admin: Person) -> None:
     viewer, member = web.colleague(admin, role="viewer"), web.colleague(admin, role="member")
     body = {"settings": {"repositories": ["octocat/handbook"]}}
-    problem(web.call("PUT", "/api/integrations/github/settings", viewer, json=body), 403, "ADMINS_ONLY")
+    problem(web.call("PUT", "/api/integrations/github/settings", viewer, json=body), 403, "VIEWERS_ONLY_LOOK")
     web.ok("PUT", "/api/integrations/github/settings", member, json=body)
     for person in (viewer, member):
-        problem(web.call("POST", "/api/integrations/github/disconnect", person), 403, "ADMINS_ONLY")
+        problem(web.call("POST", "/api/integrations/github/disconnect", person), 403, "ADMINISTRATORS_ONLY")
     assert github_of(web, admin)["status"] == "connected"
 
 

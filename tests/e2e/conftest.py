@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from html import unescape
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
@@ -59,6 +59,8 @@ class Fleet:
     env: dict[str, str]
     web_processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    #: Where the processes write what they log; None: to where the tests write.
+    log: "IO[bytes] | None" = None
 
     def start_web(self, number: int) -> None:
         """Starts instance `number` (from 0)."""
@@ -101,6 +103,7 @@ class Fleet:
             [sys.executable, "-m", "backend.cli", command],
             cwd=ROOT,
             env={**self.env, **env},
+            stderr=self.log,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGKILL),
         )

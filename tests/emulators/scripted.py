@@ -1,7 +1,9 @@
 """A real HTTP server that answers as a test tells it to: for faults and limits, which no emulator has."""
 
 import json
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,12 +24,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `missing_bytes` announces that many bytes more than are sent, then hangs up."""
+    """One answer. `missing_bytes` announces that many bytes more than are sent, then hangs up; `seconds` is how long
+    the body takes, in ten pieces."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     missing_bytes: int = 0
+    seconds: float = 0.0
 
 
 def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
@@ -46,6 +50,16 @@ class ScriptedServer:
     def paths(self) -> list[str]:
         """The paths asked for, with queries, in order."""
         return [request.path for request in self.requests]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no error here; whoever it was may have been killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -70,16 +84,24 @@ def scripted_server(answer: Callable[[Request], Reply]) -> Iterator[ScriptedServ
                 self.send_header(name, value)
             self.send_header("content-length", str(len(reply.body) + reply.missing_bytes))
             self.end_headers()
-            self.wfile.write(reply.body)
+            self._send_body(reply)
             self.close_connection = bool(reply.missing_bytes)
+
+        def _send_body(self, reply: Reply) -> None:
+            if not reply.seconds:
+                self.wfile.write(reply.body)
+                return
+            step = len(reply.body) // 10 + 1
+            for start in range(0, len(reply.body), step):
+                self.wfile.write(reply.body[start : start + step])
+                time.sleep(reply.seconds / 10)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _respond
 
         def log_message(self, format: str, *args: object) -> None:
             """Tests look at `requests`; a log would only be noise."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -10,7 +10,7 @@ from backend.connectors.repository import ConnectorRepository
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobClaims, JobRepository
 from backend.jobs.workers.repository import WorkerRepository
-from backend.sync.progress.repository import Holder, SyncProgressRepository
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunNotFound, SyncRunRepository
 from tests.conftest import TestDatabase
 
@@ -23,14 +23,10 @@ class Running(NamedTuple):
     run_id: UUID
     claim: Claim
 
-    @property
-    def holder(self) -> Holder:
-        return Holder(self.claim.id, self.claim.lease, self.claim.worker_id)
-
-    def note(self, text: str, holder: Holder | None = None) -> bool | None:
+    def note(self, text: str, holder: Claim | None = None) -> bool | None:
         with self.database.db.statement(self.tenant_id, durable=False) as unit:
             return SyncProgressRepository(unit).note(
-                self.tenant_id, self.run_id, holder or self.holder, stage="indexing", note=text
+                self.tenant_id, self.run_id, holder or self.claim, stage="indexing", note=text
             )
 
     def shown(self) -> tuple[int, str | None]:
@@ -71,9 +67,9 @@ def test_note_raises_the_number_of_the_run_and_is_read_everywhere(running: Runni
 def test_whoever_lost_the_job_notes_nothing(running: Running) -> None:
     running.note("mine")
     before = running.shown()
-    stale = replace(running.holder, lease=running.claim.lease - 1)
+    stale = replace(running.claim, lease=running.claim.lease - 1)
     assert running.note("late", stale) is None
-    stranger = replace(running.holder, worker_id=UUID(int=1))
+    stranger = replace(running.claim, worker_id=UUID(int=1))
     assert running.note("strange", stranger) is None
     assert running.shown() == before
 

@@ -126,7 +126,7 @@ def test_scopes_decide_what_a_key_may_do(web: Instance) -> None:
     problem(use(web, keys["write"], "POST", search, json=question), 403, "SCOPE_MISSING")
     assert use(web, keys["write"], "POST", sync).get_json()["error_code"] == "NOT_CONNECTED"
     problem(use(web, keys["admin"], "POST", disconnect), 403, "SCOPE_MISSING")
-    problem(use(web, keys["write"], "POST", disconnect), 403, "ADMINS_ONLY")
+    problem(use(web, keys["write"], "POST", disconnect), 403, "ADMINISTRATORS_ONLY")
     both = make(web, person, "write", "admin")["key"]
     assert use(web, both, "POST", disconnect).status_code == 200
 
@@ -140,7 +140,7 @@ def test_key_cannot_do_more_than_its_maker(web: Instance, database: TestDatabase
         problem(web.call("POST", "/api/auth/api-keys", person, json=body), 403, "SCOPE_BEYOND_ROLE")
     key = make(web, admin, "write", "admin")["key"]
     change(database, "UPDATE users SET role = 'member' WHERE id = %s", admin.user_id)
-    problem(use(web, key, "POST", "/api/integrations/github/disconnect"), 403, "ADMINS_ONLY")
+    problem(use(web, key, "POST", "/api/integrations/github/disconnect"), 403, "ADMINISTRATORS_ONLY")
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,16 @@ class Provider:
     """`package.module:function` that takes (token as pasted by a person, api_base) and returns (Credentials, Account),
     where the provider has such tokens. Raises ProviderRefused with the reason. Imported when needed."""
     webhook: str | None = None
-    """`package.module:function` that takes a `Delivery` and returns a `Notice`, where the provider sends any. Imported
-    when needed, by web processes."""
+    """`package.module:function` that takes a `Delivery` and returns a `Notice`, where the provider sends any. Raises a
+    `Forbidden` when it is not genuine, an `Invalid` when it is not understood. Imported when needed, by web processes."""
+    webhook_is_apps: bool = False
+    """Whether its calls come for the whole app, signed with the app's own secret, which is a setting; else each
+    connector has its own address and secret."""
+    secret: str | None = None
+    """The one field of `configure` that is a secret, for a provider that is configured rather than signed in to. It is
+    no setting: a source finds it as its credentials' `access_token`, if it was given."""
+    where_to_end_access: str = ""
+    """Where a person ends the access, in a sentence, if the provider does not let us end it."""
 
     def open_source(self, opening: Opening) -> Source:
         """What reads a connector."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Account, Credentials, OAuthProvider
-from backend.connectors.repository import ConnectorRepository, CredentialRepository, CredentialsNotFound
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
-from backend.errors import Invalid, StateError
-from backend.keyring import Keyring, SealBroken, TokenExpired, TokenInvalid
+from backend.errors import Invalid
+from backend.flows.schedule_sync.flow import plan
+from backend.keyring import Keyring, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
 from backend.sync.positions.repository import SyncPositionRepository
 
@@ -168,27 +170,6 @@ class ConnectAccount:
                 credentials=credentials,
             )
 
-    def disconnect(self, tenant_id: UUID, connector: Connector) -> bool:
-        """Forgets the credentials here, then ends them at the provider; False when that did not work."""
-        is_stored, opened = True, None
-        with self.db.transaction(tenant_id) as session:
-            try:
-                opened = CredentialRepository(session, self.keyring).open(tenant_id, connector.id).secret
-            except CredentialsNotFound:
-                is_stored = False
-            except SealBroken:
-                # Its key is gone: it can be forgotten, but not shown to the provider to be ended there.
-                pass
-            ConnectorRepository(session).disconnect(tenant_id, connector.id)
-        provider = self.providers.get(connector.type)
-        if opened is None or provider is None:
-            return not is_stored
-        try:
-            provider.revoke(Credentials.from_json(opened))
-        except StateError:
-            return False
-        return True
-
     def _verifier(self, attempt: Attempt) -> str:
         # Derived, not stored: the same on every instance, and nowhere to be read (RFC 7636, 43 characters).
         return self.keyring.derive_text(_PKCE, attempt.nonce, kid=attempt.pkce_kid)[1]
@@ -223,7 +204,8 @@ def store_connection(
     account: Account,
     credentials: Credentials,
 ) -> Connector:
-    """The connector, connected, with sealed credentials. Another account than before is read from its beginning."""
+    """The connector, connected, with sealed credentials and a schedule. Another account than before is read from its
+    beginning; the same one goes on where it was, with the documents that were kept."""
     connectors = ConnectorRepository(session)
     before = connectors.find(tenant_id, connector_type)
     was = before.account_id if before else None
@@ -239,4 +221,5 @@ def store_connection(
     )
     if was is not None and was != account.external_id:
         SyncPositionRepository(session).begin_anew(tenant_id, connector.id)
+    plan(session, connector)
     return connector

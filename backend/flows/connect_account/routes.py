@@ -1,4 +1,4 @@
-"""/api/integrations: the list, auth, begin, callback, settings, disconnect."""
+"""/api/integrations/{type}: auth, begin, callback; and connecting by a pasted token."""
 
 import base64
 import hashlib
@@ -11,24 +11,19 @@ from urllib.parse import urlencode
 import structlog
 from flask import Response, redirect, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
-from backend.connectors.catalogue import NOT_AVAILABLE
-from backend.connectors.models import Connector
-from backend.connectors.providers.provider import Provider
-from backend.connectors.repository import ConnectorRepository
-from backend.errors import Forbidden, NotFound, StateError, Unavailable
+from backend.connectors.catalogue import find_provider
+from backend.errors import StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
 from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
-from backend.flows.sync_connector.flow import cancel_sync
-from backend.sync.models import SyncRun
-from backend.sync.positions.repository import SyncPositionRepository
-from backend.sync.repository import SyncRunRepository
+from backend.flows.connect_account.token import connect_by_token
+from backend.flows.list_sources.flow import SourcePath
 from backend.tenants.repository import TenantRepository
-from backend.web import Answer, answer, cookie_principal, principal, public, services
+from backend.web import Answer, answer, cookie_principal, editor, public, services
 
 api = APIBlueprint(
-    "integrations",
+    "connect",
     __name__,
     url_prefix="/api/integrations",
     abp_tags=[Tag(name="integrations", description="Connecting sources")],
@@ -36,18 +31,6 @@ api = APIBlueprint(
 
 _BROWSER_COOKIE = "secondbrain_browser"
 _log = structlog.get_logger(__name__)
-
-
-class UnknownSource(NotFound):
-    """There is no source of this name."""
-
-
-class AdminsOnly(Forbidden):
-    """Only an administrator of the workspace may do this."""
-
-
-class SourcePath(BaseModel):
-    connector_type: str = Field(description="github, gmail, slack, …")
 
 
 class Begin(BaseModel):
@@ -67,59 +50,21 @@ class AuthAddress(Answer):
     state: str = Field(description="The state the provider will see")
 
 
-class Integration(BaseModel):
-    type: str
-    status: str = Field(description="connected, error (connect again), disconnected or not_configured")
-    name: str
-    description: str
-    icon: str
-    auth_type: str
-    connector_id: str | None = None
-    account: str | None = Field(None, description="The connected account's name at the provider")
-    last_sync_at: str | None = None
-    total_items_synced: int = 0
-    error_message: str | None = None
-    sync_state: str | None = Field(None, description="State of the newest sync")
-    settings: dict[str, Any] = Field(default_factory=dict, description="What to sync; never a secret")
+class TokenBody(BaseModel):
+    access_token: SecretStr = Field(min_length=1, max_length=4096, description="As the provider shows it")
 
 
-class Integrations(Answer):
-    integrations: list[Integration]
-    connected_count: int
-
-
-class SettingsBody(BaseModel):
-    settings: dict[str, Any] = Field(description="What to sync, as the kind of source asks for it")
-
-
-class SettingsAnswer(Answer):
-    connector: Integration
-
-
-class Disconnected(Answer):
+class Connected(Answer):
     message: str
-    revoked: bool = Field(description="Whether the provider confirmed that the access has ended")
-
-
-@api.get("", responses={200: Integrations})
-def list_integrations() -> Response:
-    """Every source, whether connected or not."""
-    who = principal()
-    with services().db.transaction(who.tenant_id) as session:
-        connectors = {c.type: c for c in ConnectorRepository(session).list_all(who.tenant_id)}
-        runs = SyncRunRepository(session).list_latest(who.tenant_id)
-    views = [_view(type_, connectors.get(type_), runs) for type_ in (*services().providers, *NOT_AVAILABLE)]
-    connected = sum(view.status == "connected" for view in views)
-    return answer(Integrations(integrations=views, connected_count=connected))
+    team_name: str = Field(description="The connected account's name at the provider")
+    connector_id: str
 
 
 @api.get("/<connector_type>/auth", responses={200: AuthAddress})
 def auth(path: SourcePath) -> Response:
     """Begin to connect a source: where to send the browser."""
-    who = principal()
-    _known(path.connector_type)
-    if who.user.role == "viewer":
-        raise AdminsOnly("Viewers of a workspace cannot connect sources to it.")
+    who = editor()
+    find_provider(services().providers, path.connector_type)
     ticket, state = _flow().issue(who.tenant_id, who.user_id, path.connector_type)
     address = f"{services().settings.public_url}/api/integrations/{path.connector_type}/begin"
     return answer(AuthAddress(auth_url=f"{address}?{urlencode({'ticket': ticket})}", state=state))
@@ -184,44 +129,25 @@ def callback(path: SourcePath, query: Callback) -> Response:
     return _to_client(success=path.connector_type)
 
 
-@api.put("/<connector_type>/settings", responses={200: SettingsAnswer})
-def configure(path: SourcePath, body: SettingsBody) -> Response:
-    """Choose what to sync; it counts from the next sync on."""
-    who = principal()
-    if who.user.role == "viewer":
-        raise AdminsOnly("Viewers of a workspace cannot change its sources.")
-    settings = _known(path.connector_type).settings_model.model_validate(body.settings)
-    with services().db.transaction(who.tenant_id) as session:
-        connectors = ConnectorRepository(session)
-        connector = connectors.get(who.tenant_id, path.connector_type)
-        chosen = settings.model_dump(mode="json")
-        if chosen != connector.settings:
-            connectors.configure(who.tenant_id, connector.id, chosen)
-            # What is new must be listed from its beginning; what is the same is not read again.
-            SyncPositionRepository(session).begin_anew(who.tenant_id, connector.id)
-        session.refresh(connector)
-        runs = SyncRunRepository(session).list_latest(who.tenant_id)
-    return answer(SettingsAnswer(connector=_view(path.connector_type, connector, runs)))
-
-
-@api.post("/<connector_type>/disconnect", responses={200: Disconnected})
-def disconnect(path: SourcePath) -> Response:
-    """Stop a running sync, forget the credentials and end them at the provider; documents stay."""
-    who = principal()
-    _known(path.connector_type)
-    if not who.is_admin:
-        raise AdminsOnly
-    with services().db.transaction(who.tenant_id) as session:
-        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        if connector is not None:
-            run = SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-            if run is not None and not run.is_finished:
-                cancel_sync(session, run, cancelled_by=who.user_id)
-    revoked = connector is None or _flow().disconnect(who.tenant_id, connector)
-    message = (
-        "Disconnected." if revoked else "Disconnected here; please also remove the access at the provider."
+@api.post("/<connector_type>/token", responses={200: Connected})
+def connect_with_token(path: SourcePath, body: TokenBody) -> Response:
+    """Connect a source by a token that a person has copied from the provider's own pages."""
+    who = editor()
+    s = services()
+    connector = connect_by_token(
+        s.db,
+        s.keyring,
+        find_provider(s.providers, path.connector_type),
+        who.tenant_id,
+        token=body.access_token.get_secret_value(),
+        api_base=s.api_bases.get(path.connector_type),
+        connected_by=who.user_id,
     )
-    return answer(Disconnected(message=message, revoked=revoked))
+    _log.info("source connected", connector=str(connector.id), type=connector.type)
+    label = connector.account_label or ""
+    return answer(
+        Connected(message=f"Connected to {label}.", team_name=label, connector_id=str(connector.id))
+    )
 
 
 def _flow() -> ConnectAccount:
@@ -240,47 +166,6 @@ def _flow() -> ConnectAccount:
         providers=s.oauth_providers,
         redirect_uris={name: given.get(name) or default.format(name) for name in s.oauth_providers},
         lifetime=timedelta(seconds=s.settings.oauth_nonce_seconds),
-    )
-
-
-def _known(connector_type: str) -> Provider:
-    provider = services().providers.get(connector_type)
-    if provider is None:
-        raise UnknownSource
-    return provider
-
-
-def _view(connector_type: str, connector: Connector | None, runs: Mapping[Any, SyncRun]) -> Integration:
-    provider = services().providers.get(connector_type)
-    if provider is None:
-        name, description = NOT_AVAILABLE[connector_type]
-        return Integration(
-            type=connector_type,
-            status="not_configured",
-            name=name,
-            description=description,
-            icon=connector_type,
-            auth_type="config",
-        )
-    status = "not_configured"
-    run = None
-    if connector is not None:
-        status = "error" if connector.status == "needs_reconnect" else connector.status
-        run = runs.get(connector.id)
-    return Integration(
-        type=provider.type,
-        status=status,
-        name=provider.name,
-        description=provider.description,
-        icon=provider.icon,
-        auth_type=provider.auth_type,
-        connector_id=str(connector.id) if connector else None,
-        account=connector.account_label if connector else None,
-        last_sync_at=run.finished_at.isoformat() if run and run.finished_at else None,
-        total_items_synced=(run.stored_count + run.unchanged_count) if run else 0,
-        error_message=(connector.status_reason if connector else None) or (run.error if run else None),
-        sync_state=run.state if run else None,
-        settings=connector.settings if connector else {},
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 from prometheus_client import Counter
 
+from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound, Opened
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -16,8 +17,7 @@ from backend.connectors.providers.contract import (
     OAuthProvider,
     ProviderUnavailable,
 )
-from backend.connectors.repository import CredentialRepository, CredentialsNotFound, Opened
-from backend.db.transaction import Database
+from backend.db.transaction import Database, DatabaseUnavailable
 from backend.errors import StateError
 from backend.keyring import Keyring, SealBroken
 
@@ -30,6 +30,11 @@ RENEWALS = Counter(
 #: A provider that has not answered by then is given up, and another process may ask.
 _TERM = timedelta(seconds=60)
 _POLL_SECONDS = 0.2
+#: New credentials are offered to a database that is away for so long: the old ones may be spent, so they exist nowhere
+#: else.
+_STORE_SECONDS = 600.0
+#: Whoever spent a refresh token stores what it got for it within so long, if it lives and the database answers.
+_SECOND_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,20 @@ class CredentialKeeper:
         opened = self._open(connector)
         if opened.is_stale:
             return self.renew(connector, opened.version)
+        return _held(opened)
+
+    def find(self, connector: Connector) -> Held | None:
+        """What is stored for a source that can do without, such as a key for more requests. Raises
+        CredentialsRejected when it cannot be opened."""
+        with self.db.transaction(connector.tenant_id) as session:
+            try:
+                opened = CredentialRepository(session, self.keyring).open(connector.tenant_id, connector.id)
+            except CredentialsNotFound:
+                return None
+            except SealBroken as error:
+                raise CredentialsRejected(
+                    "The stored key cannot be opened; configure the source again."
+                ) from error
         return _held(opened)
 
     def renew(self, connector: Connector, version: int) -> Held:
@@ -89,22 +108,14 @@ class CredentialKeeper:
             fresh = self.oauth_providers[connector.type].refresh(held.credentials)
             if fresh.refresh_token is None:
                 fresh = replace(fresh, refresh_token=held.credentials.refresh_token)
-            with self.db.transaction(connector.tenant_id) as session:
-                is_stored = CredentialRepository(session, self.keyring).store_renewed(
-                    connector.tenant_id,
-                    connector.id,
-                    fresh.to_json(),
-                    expires_at=fresh.expires_at,
-                    renewer=renewer,
-                )
+            is_stored = self._store(connector, held.version, fresh)
             outcome = "renewed"
         except CredentialsRejected:
             outcome = "rejected"
-            opened = self._open(connector)
-            if opened.version != held.version:
-                # Somebody connected again, or renewed after our lease had run out.
-                return _held(opened)
-            raise
+            newer = self._find_newer(connector, held.version)
+            if newer is None:
+                raise
+            return newer
         except StateError:
             with self.db.transaction(connector.tenant_id) as session:
                 CredentialRepository(session, self.keyring).give_up_renewal(
@@ -115,6 +126,35 @@ class CredentialKeeper:
             RENEWALS.labels(connector.type, outcome).inc()
         _log.info("credentials renewed", connector=str(connector.id), stored=is_stored)
         return _held(self._open(connector))
+
+    def _store(self, connector: Connector, version: int, fresh: Credentials) -> bool:
+        deadline = time.monotonic() + _STORE_SECONDS
+        while True:
+            try:
+                with self.db.transaction(connector.tenant_id) as session:
+                    return CredentialRepository(session, self.keyring).store_renewed(
+                        connector.tenant_id,
+                        connector.id,
+                        fresh.to_json(),
+                        expires_at=fresh.expires_at,
+                        version=version,
+                    )
+            except DatabaseUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
+
+    def _find_newer(self, connector: Connector, version: int) -> Held | None:
+        """Newer credentials than those of `version`, if somebody has connected again, or has renewed them so slowly
+        that we were let in as well and is about to store them."""
+        deadline = time.monotonic() + _SECOND_LOOK_SECONDS
+        while True:
+            opened = self._open(connector)
+            if opened.version != version:
+                return _held(opened)
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_POLL_SECONDS)
 
     def _open(self, connector: Connector) -> Opened:
         with self.db.transaction(connector.tenant_id) as session:

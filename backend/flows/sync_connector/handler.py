@@ -19,6 +19,7 @@ from backend.connectors.providers.contract import (
     Source,
 )
 from backend.connectors.providers.provider import Provider, open_with
+from backend.connectors.removals.repository import RemovalRepository
 from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
@@ -37,6 +38,9 @@ _log = structlog.get_logger(__name__)
 #: Even where a source tells what was deleted, everything is listed again this often: who relies on being told every
 #: time drifts apart from the source, a little with every message that is lost.
 FULL_EVERY: Final = timedelta(days=7)
+
+_AFTER_REMOVAL: Final = timedelta(seconds=2)
+_REMOVING: Final = "Waiting until the documents of the connection before are deleted"
 
 
 class SyncGivenUp(StateError):
@@ -63,6 +67,11 @@ class SyncHandler:
             jobs.hold(claim)
             run = runs.get(tenant_id, run_id)
             connector = ConnectorRepository(session).get_by_id(tenant_id, run.connector_id)
+            removal = RemovalRepository(session).find(tenant_id, connector.id)
+            if removal is not None and removal.finished_at is None and run.created_at > removal.requested_at:
+                # Connected again meanwhile: what is read before all is gone would go as well.
+                runs.wait(tenant_id, run_id, until=jobs.postpone(claim, _AFTER_REMOVAL), note=_REMOVING)
+                return
             position = _position(session, connector)
             if runs.take_up(tenant_id, run_id, cursor=position.cursor, is_full=position.is_full) is None:
                 jobs.complete(claim)
@@ -80,7 +89,7 @@ class SyncHandler:
         )
         try:
             try:
-                self._read(connector, provider, turn)
+                self._read(claim, connector, provider, turn)
             except (RateLimited, ProviderUnavailable, EmbeddingFailed, CredentialsRejected, ProviderRefused):
                 turn.write()
                 raise
@@ -96,9 +105,7 @@ class SyncHandler:
         except (ProviderUnavailable, EmbeddingFailed) as error:
             self._try_again(claim, run_id, error.message)
         except CredentialsRejected as error:
-            with self.db.transaction(tenant_id) as session:
-                ConnectorRepository(session).need_reconnect(tenant_id, connector.id, error.message)
-            self._end_badly(claim, run_id, error.message)
+            self._end_badly(claim, run_id, error.message, unconnected=connector.id)
         except (ProviderRefused, SyncGivenUp) as error:
             self._end_badly(claim, run_id, error.message)
 
@@ -110,13 +117,14 @@ class SyncHandler:
         """The job was cancelled between two workers: so is the run."""
         SyncRunRepository(session).cancel(tenant_id, UUID(str(args["run_id"])))
 
-    def _read(self, connector: Connector, provider: Provider | None, turn: Turn) -> None:
+    def _read(self, claim: Claim, connector: Connector, provider: Provider | None, turn: Turn) -> None:
         """Reads to the end of the pass. Credentials that are refused are renewed; again, only after progress."""
         if provider is None:
             raise SyncGivenUp(f"This installation has no connector for {connector.type}.")
         if connector.status == "disconnected":
             raise SyncGivenUp("The source was disconnected.")
-        held = self.keeper.current(connector) if provider.auth_type != "config" else None
+        keeper = self.keeper
+        held = keeper.find(connector) if provider.auth_type == "config" else keeper.current(connector)
         renewed_at: object = None
         anew = False
         turn.sweep()
@@ -145,6 +153,7 @@ class SyncHandler:
                     ) from error
                 anew = True
                 with self.db.transaction(connector.tenant_id) as session:
+                    JobRepository(session).hold(claim)
                     SyncPositionRepository(session).begin_anew(connector.tenant_id, connector.id)
                 _log.info("everything is listed again: the cursor has expired", connector=str(connector.id))
             finally:
@@ -193,9 +202,12 @@ class SyncHandler:
             else:
                 runs.wait(claim.tenant_id, run_id, until=resume_at, note=f"{reason} Trying again.")
 
-    def _end_badly(self, claim: Claim, run_id: UUID, reason: str) -> None:
+    def _end_badly(self, claim: Claim, run_id: UUID, reason: str, *, unconnected: UUID | None = None) -> None:
+        """`unconnected`: the connector that only a person can connect again."""
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).fail(claim, reason, retry=False)
+            if unconnected is not None:
+                ConnectorRepository(session).need_reconnect(claim.tenant_id, unconnected, reason)
             SyncRunRepository(session, actor=_actor(claim)).fail(claim.tenant_id, run_id, reason)
         _log.warning("sync ended badly", run=str(run_id), reason=reason)
 

@@ -1,6 +1,7 @@
-"""/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, failures, follow."""
+"""/api/integrations/{type}/sync… and /api/sync-progress: start, status, cancel, follow."""
 
 import time
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +13,9 @@ from pydantic import BaseModel, Field
 
 from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
+from backend.flows.list_sources.flow import SourcePath
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
-from backend.sync.failures.repository import SyncErrorRepository
+from backend.sync.failures.repository import FailingItemRepository
 from backend.sync.models import SyncRun
 from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
@@ -22,6 +24,7 @@ from backend.web import (
     Answer,
     answer,
     cookie_principal,
+    editor,
     found_principal,
     principal,
     public,
@@ -49,16 +52,16 @@ _IDLE = MappingProxyType(
 )
 
 
-class SourcePath(BaseModel):
-    connector_type: str
-
-
 class RunPath(BaseModel):
     sync_id: str = Field(max_length=200)
 
 
 class StartBody(BaseModel):
     full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
+    since: datetime | None = Field(
+        None,
+        description="Of no effect: a sync goes on where the last one ended, so nothing since any time is missed",
+    )
 
 
 class SyncStarted(Answer):
@@ -79,6 +82,7 @@ class SyncStatus(BaseModel):
     documents_embedded: int
     documents_skipped: int
     documents_failed: int
+    failing_count: int = Field(description="Items the source has that cannot be taken now, of whichever sync")
     chunks_created: int
     current_file: str | None
     error: str | None
@@ -91,16 +95,9 @@ class SyncStatusAnswer(Answer):
     status: SyncStatus
 
 
-class SyncFailure(BaseModel):
-    external_id: str
-    url: str | None
-    stage: str
-    reason: str
-
-
-class SyncFailures(Answer):
-    failures: list[SyncFailure]
-    total: int
+class AllCancelled(Answer):
+    message: str
+    cancelled: list[str] = Field(description="Types of the sources whose syncs were running")
 
 
 class ProgressAnswer(Answer):
@@ -112,14 +109,17 @@ def start(path: SourcePath) -> Response:
     """Sync a source from where the last sync ended, or join the sync that is running."""
     # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
     wishes = StartBody.model_validate(request.get_json(silent=True, force=True) or {})
-    who = principal()
+    who = editor()
     s = services()
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, path.connector_type)
         run, is_new = start_sync(session, connector, requested_by=who.user_id, is_full=wishes.full_sync)
+    message = "Sync started." if is_new else "This source is being synced already."
+    if wishes.full_sync and not is_new and not run.is_full:
+        message += " Ask again for everything when that is over."
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
-        message="Sync started." if is_new else "This source is being synced already.",
+        message=message,
         connector_id=str(connector.id),
         run_id=str(run.id),
         sync_id=name,
@@ -139,25 +139,16 @@ def status(path: SourcePath) -> Response:
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         run = connector and SyncRunRepository(session).find_current(who.tenant_id, connector.id)
-    return answer(SyncStatusAnswer(status=_status(run or None)))
-
-
-@api.get("/api/integrations/<connector_type>/sync/failures", responses={200: SyncFailures})
-def failures(path: SourcePath) -> Response:
-    """Which items the newest sync could not take, each with its reason."""
-    who = principal()
-    with services().db.transaction(who.tenant_id) as session:
-        connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
-        run = connector and SyncRunRepository(session).find_latest(who.tenant_id, connector.id)
-        rows = SyncErrorRepository(session).list_of(who.tenant_id, run.id) if run else ()
-    views = [SyncFailure(external_id=r.external_id, url=r.url, stage=r.stage, reason=r.reason) for r in rows]
-    return answer(SyncFailures(failures=views, total=run.failed_count if run else 0))
+        failing = (
+            FailingItemRepository(session).count_failing(who.tenant_id, connector.id) if connector else 0
+        )
+    return answer(SyncStatusAnswer(status=_status(run or None, failing)))
 
 
 @api.post("/api/integrations/<connector_type>/sync/cancel", responses={200: Answer})
 def cancel(path: SourcePath) -> Response:
     """Stop the running sync within one page; what it stored stays."""
-    who = principal()
+    who = editor()
     with services().db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).find(who.tenant_id, path.connector_type)
         if connector is None:
@@ -166,6 +157,25 @@ def cancel(path: SourcePath) -> Response:
         if run is not None and not run.is_finished:
             cancel_sync(session, run, cancelled_by=who.user_id)
     return answer(Answer())
+
+
+@api.post("/api/integrations/sync/cancel-all", responses={200: AllCancelled})
+def cancel_all() -> Response:
+    """Stop every running sync of the workspace within one page; what they stored stays."""
+    who = editor()
+    with services().db.transaction(who.tenant_id) as session:
+        runs = sorted(
+            (
+                run
+                for run in SyncRunRepository(session).list_latest(who.tenant_id).values()
+                if not run.is_finished
+            ),
+            key=lambda run: run.connector_type,
+        )
+        for run in runs:
+            cancel_sync(session, run, cancelled_by=who.user_id)
+    types = [run.connector_type for run in runs]
+    return answer(AllCancelled(message=f"{len(types)} syncs are stopped.", cancelled=types))
 
 
 @api.get("/api/sync-progress/<sync_id>", responses={200: ProgressAnswer})
@@ -229,7 +239,7 @@ def _is_local(public_url: str) -> bool:
     return (parts.scheme, parts.hostname, parts.port) == ("http", "localhost", 5003)
 
 
-def _status(run: SyncRun | None) -> SyncStatus:
+def _status(run: SyncRun | None, failing: int) -> SyncStatus:
     if run is None:
         wire, share = "idle", 0.0
     elif run.state in ("completed", "completed_with_errors"):
@@ -248,6 +258,7 @@ def _status(run: SyncRun | None) -> SyncStatus:
         documents_embedded=run.stored_count + run.unchanged_count if run else 0,
         documents_skipped=run.unchanged_count if run else 0,
         documents_failed=run.failed_count if run else 0,
+        failing_count=failing,
         chunks_created=run.chunk_count if run else 0,
         current_file=run.note if run else None,
         error=error_of(run) if run else None,

@@ -31,7 +31,7 @@ from backend.flows.sync_connector.batch import Batch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import Known, SyncItemRepository
-from backend.sync.progress.repository import Holder, SyncProgressRepository
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunRepository
 
 ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
@@ -258,17 +258,13 @@ class Turn:
         if time.monotonic() - max(self._noted_at, self._wrote_at) < _SECONDS_BETWEEN_NOTES:
             return
         self._noted_at = time.monotonic()
-        claim = self._claim
-        holder = Holder(claim.id, claim.lease, claim.worker_id)
-        # The next note comes in a moment: none of them is worth waiting for the disk.
+        note = title[:200].replace("\x00", "")
+        # The next one comes in a moment: none of them is worth waiting for the disk.
         with self._db.statement(self._tenant_id, durable=False) as unit:
             goes_on = SyncProgressRepository(unit).note(
-                self._tenant_id, self._run_id, holder, stage="indexing", note=title[:200].replace("\x00", "")
+                self._tenant_id, self._run_id, self._claim, stage="indexing", note=note
             )
-        if goes_on is None:
-            with self._db.transaction(self._tenant_id) as session:
-                goes_on = JobRepository(session).hold(claim)
-        if not goes_on:
+        if not goes_on:  # or the job is not ours any more, as the next line finds out
             self._end_cancelled()
 
     def _end_cancelled(self) -> None:

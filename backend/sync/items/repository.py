@@ -174,21 +174,6 @@ class SyncItemRepository:
         ).one()
         return int(row[0])
 
-    def count_failing(self, tenant_id: UUID, connector_id: UUID) -> int:
-        """How many items the source has that could not be taken."""
-        return (
-            self._session.scalar(
-                select(func.count())
-                .select_from(SyncItem)
-                .where(
-                    SyncItem.tenant_id == tenant_id,
-                    SyncItem.connector_id == connector_id,
-                    SyncItem.state == "failed",
-                )
-            )
-            or 0
-        )
-
     def list_due(self, tenant_id: UUID, connector_id: UUID, *, limit: int = 100) -> Sequence[SyncItem]:
         """Failed items whose time to be tried again has come, the longest due first."""
         return self._session.scalars(
@@ -241,10 +226,24 @@ class SyncItemRepository:
             )
         )
 
-    def forget_all(self, tenant_id: UUID, connector_id: UUID) -> None:
-        """Forgets all items of the connector."""
-        self._session.execute(
-            delete(SyncItem).where(SyncItem.tenant_id == tenant_id, SyncItem.connector_id == connector_id)
+    def forget_some(self, tenant_id: UUID, connector_id: UUID, *, limit: int) -> int:
+        """Forgets up to `limit` items of the connector; how many it were."""
+        some = (
+            select(SyncItem.external_id)
+            .where(SyncItem.tenant_id == tenant_id, SyncItem.connector_id == connector_id)
+            .limit(limit)
+        )
+        return len(
+            self._session.scalars(
+                delete(SyncItem)
+                .where(
+                    SyncItem.tenant_id == tenant_id,
+                    SyncItem.connector_id == connector_id,
+                    SyncItem.external_id.in_(some),
+                )
+                .returning(SyncItem.external_id)
+                .execution_options(synchronize_session=False)
+            ).all()
         )
 
     def forget_revisions(self, tenant_id: UUID, connector_id: UUID) -> None:

@@ -1,11 +1,12 @@
 """Note, get, ended_longer_ago."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.orm.attributes import instance_dict
+from sqlalchemy.orm.instrumentation import manager_of_class
 
 from backend.db.notify import Channel
 from backend.db.transaction import Unit, hint
@@ -34,13 +35,15 @@ _NOTE: Final = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Which try of which job carries a run out."""
+class Holder(Protocol):
+    """Which try of which job carries a run out: a claim."""
 
-    job_id: UUID
-    lease: int
-    worker_id: UUID
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def lease(self) -> int: ...
+    @property
+    def worker_id(self) -> UUID: ...
 
 
 class SyncProgressRepository:
@@ -57,7 +60,7 @@ class SyncProgressRepository:
             {
                 "tenant_id": tenant_id,
                 "run_id": run_id,
-                "job_id": holder.job_id,
+                "job_id": holder.id,
                 "lease": holder.lease,
                 "worker_id": holder.worker_id,
                 "stage": stage,
@@ -74,7 +77,10 @@ class SyncProgressRepository:
         row = self._unit.execute(_GET, {"tenant_id": tenant_id, "run_id": run_id}).one_or_none()
         if row is None:
             raise SyncRunNotFound
-        return SyncRun(**dict(zip(_COLUMNS, row, strict=True)))
+        # As a session makes them; the constructor takes as long as the trip, keeping track of every value it sets.
+        run: SyncRun = manager_of_class(SyncRun).new_instance()
+        instance_dict(run).update(zip(_COLUMNS, row, strict=True))
+        return run
 
     def ended_longer_ago(self, tenant_id: UUID, run_id: UUID, *, seconds: float) -> bool:
         """Whether the run has been over for more than `seconds`, by the database's clock."""

@@ -19,7 +19,7 @@ from backend.jobs.repository import JobClaims, JobRepository
 from backend.jobs.workers.repository import WorkerRepository
 from backend.lru import ByteLRU
 from backend.oauth.repository import OAuthNonceRepository
-from backend.sync.progress.repository import Holder, SyncProgressRepository
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunRepository
 from tests.bench.state.material import BATCH, DIMENSIONS, Material, Vectors, progress_of
 from tests.conftest import TestDatabase
@@ -59,7 +59,7 @@ class Ours:
         self.warm_embedder = self._embedder(memory=16 * 1024 * 1024)
         with self.db.operator_transaction() as session:
             self.worker_id = WorkerRepository(session).register(name="bench", version="0")
-        self.run_id, self.holder = self._start_run()
+        self.run_id, self.claim = self._start_run()
         with self.db.transaction(self.tenant_id) as session:
             ComponentRepository(session).save(
                 self.tenant_id, _NAME, encode(material.component), lifetime=_DAY
@@ -91,7 +91,7 @@ class Ours:
         said = progress_of(n)
         with self.db.statement(self.tenant_id, durable=False) as unit:
             noted = SyncProgressRepository(unit).note(
-                self.tenant_id, self.run_id, self.holder, stage=said["stage"], note=said["current_item"]
+                self.tenant_id, self.run_id, self.claim, stage=said["stage"], note=said["current_item"]
             )
         assert noted is not None
         return noted
@@ -150,7 +150,7 @@ class Ours:
             self.db, Paid(), ByteLRU(memory, 600), lifetime=_DAY, tenant_bytes=2**30
         ).for_tenant(self.tenant_id)
 
-    def _start_run(self) -> tuple[UUID, Holder]:
+    def _start_run(self) -> tuple[UUID, Claim]:
         """A sync whose job is in a worker's hands."""
         with self.db.transaction(self.tenant_id) as session:
             connector = ConnectorRepository(session).connect(
@@ -166,7 +166,7 @@ class Ours:
             runs.attach_job(self.tenant_id, run.id, job_id)
         with self.db.operator_statement() as unit:
             (claim,) = JobClaims(unit).claim(self.worker_id, ["sync"])
-        return run.id, Holder(claim.id, claim.lease, claim.worker_id)
+        return run.id, claim
 
 
 def _not_again(_previous: object) -> Any:

@@ -58,7 +58,7 @@ def is_connected(web: Instance, person: Person) -> bool:
 
 def test_auth_by_role_and_source(web: Instance, person: Person, database: TestDatabase) -> None:
     viewer, member = web.colleague(person, role="viewer"), web.colleague(person, role="member")
-    problem(web.call("GET", "/api/integrations/github/auth", viewer), 403, "ADMINS_ONLY")
+    problem(web.call("GET", "/api/integrations/github/auth", viewer), 403, "VIEWERS_ONLY_LOOK")
     assert auth_url(member, web)
     problem(web.call("GET", "/api/integrations/github/auth"), 401, "AUTH_REQUIRED")
     refusal = problem(web.call("GET", "/api/integrations/slack/auth", person), 400, "NOT_CONFIGURED")

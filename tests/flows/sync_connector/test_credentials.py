@@ -1,20 +1,23 @@
 """Credentials that end: renewed once, by one process for all; when only a person helps, nothing is lost."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.providers.contract import (
     Credentials,
     CredentialsRejected,
     ProviderUnavailable,
 )
-from backend.connectors.repository import CredentialRepository
 from backend.flows.sync_connector.credentials import CredentialKeeper
+from backend.jobs.claim import LeaseLost
+from backend.jobs.repository import JobRepository
 from tests.flows.sync_connector.scene import TOKEN, Scene, item
 
 
@@ -210,3 +213,75 @@ def test_provider_away_during_a_renewal_is_tried_again_later(scene: Scene, renew
     scene.source.steps[1] = []
     scene.work()
     assert scene.now(run).state == "completed"
+
+
+@pytest.fixture
+def gate(scene: Scene) -> Iterator[Callable[[bool], None]]:
+    """Closes the database to everybody (True), or opens it again."""
+    name = scene.database.name
+
+    def close(is_closed: bool) -> None:
+        with psycopg.connect(scene.database.server.url("postgres", "postgres"), autocommit=True) as elsewhere:
+            allowed = "false" if is_closed else "true"
+            elsewhere.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {allowed}".encode())
+            if is_closed:
+                elsewhere.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+                )
+
+    yield close
+    close(False)
+
+
+def test_renewed_credentials_are_stored_when_the_database_is_back(
+    scene: Scene, renewals: Renewals, gate: Callable[[bool], None]
+) -> None:
+    """The refresh token is spent by then: what came for it must not get lost."""
+    renewals.before = lambda: gate(True)
+    opened = threading.Timer(0.7, gate, (False,))
+    opened.start()
+    assert scene.handler.keeper.renew(scene.connector, 1).credentials.access_token == "token-2"
+    opened.join()
+    assert (stored(scene).refresh_token, renewals.spent) == ("refresh-2", ["refresh-1"])
+
+
+def test_slow_renewal_is_stored_although_another_was_let_in_meanwhile(
+    scene: Scene, renewals: Renewals
+) -> None:
+    """The database was away for longer than the first one's term: the second is refused, the first must not lose."""
+    answered, second_asks = threading.Event(), threading.Event()
+
+    class Slow(CredentialKeeper):
+        def _store(self, *args: object) -> bool:
+            answered.set()
+            assert second_asks.wait(10)
+            return super()._store(*args)  # type: ignore[arg-type]
+
+    first = Slow(scene.db, scene.keyring, scene.oauth_providers)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(first.renew, scene.connector, 1)
+        assert answered.wait(10)
+        with scene.database.admin() as connection:
+            connection.execute("UPDATE credentials SET renewing_until = now()")
+        renewals.before = second_asks.set
+        assert scene.handler.keeper.renew(scene.connector, 1).credentials.access_token == "token-2"
+        assert slow.result(10).credentials.access_token == "token-2"
+    assert (stored(scene).refresh_token, renewals.spent) == ("refresh-2", ["refresh-1"])
+
+
+def test_worker_that_lost_its_lease_does_not_say_that_a_person_is_needed(
+    scene: Scene, renewals: Renewals
+) -> None:
+    def fall_silent() -> None:
+        with scene.database.admin() as connection:
+            connection.execute("UPDATE workers SET heartbeat_at = now() - interval '1 hour'")
+        with scene.db.operator_transaction() as session:
+            assert len(JobRepository(session).release_stalled()) == 1
+
+    renewals.error = CredentialsRejected()
+    scene.source.steps[:] = [[item(1)], fall_silent, CredentialsRejected()]
+    run = scene.start()
+    with pytest.raises(LeaseLost):
+        scene.work()
+    assert scene.connector_now().status == "connected"
+    assert not scene.now(run).is_finished

@@ -10,6 +10,7 @@ import pytest
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import (
+    CursorExpired,
     ItemUnreadable,
     Page,
     ProviderRefused,
@@ -220,6 +221,21 @@ def test_lost_lease_discards_the_batch(scene: Scene) -> None:
     scene.work()
     assert scene.now(run).state == "completed"
     assert scene.stored() == ["item-1", "item-2"]
+
+
+def test_lost_lease_does_not_send_the_next_worker_to_the_beginning(scene: Scene) -> None:
+    def fall_silent() -> None:
+        with scene.database.admin() as connection:
+            connection.execute("UPDATE workers SET heartbeat_at = now() - interval '1 hour'")
+        with scene.db.operator_transaction() as session:
+            assert len(JobRepository(session).release_stalled()) == 1
+
+    scene.sync([item(1)])
+    scene.source.steps[:] = [[item(1)], fall_silent, CursorExpired()]
+    scene.start()
+    with pytest.raises(LeaseLost):
+        scene.work()
+    assert (scene.position().cursor, scene.position().pass_number) == ({"next": 1}, 1)
 
 
 def test_cancel_stops_after_the_page(scene: Scene) -> None:

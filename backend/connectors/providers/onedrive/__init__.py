@@ -56,4 +56,6 @@ PROVIDER: Final = Provider(
     app="microsoft",
     make_oauth=make_oauth,
     choices="backend.connectors.providers.onedrive.choices:list_choices",
+    where_to_end_access="Microsoft lets nobody but you end the access: at https://myapps.microsoft.com, for a personal"
+    " account at https://account.live.com/consent/Manage.",
 )

@@ -40,4 +40,5 @@ PROVIDER: Final = Provider(
     settings_model=PubMedSettings,
     source="backend.connectors.providers.pubmed.source:open_source",
     api_base="https://eutils.ncbi.nlm.nih.gov",
+    secret="api_key",  # noqa: S106 - the name of a field
 )

@@ -68,4 +68,5 @@ PROVIDER: Final = Provider(
     choices="backend.connectors.providers.slack.channels:list_choices",
     accepts_token="backend.connectors.providers.slack.tokens:accept_token",  # noqa: S106 - the name of a function
     webhook="backend.connectors.providers.slack.events:read_event",
+    webhook_is_apps=True,
 )

@@ -1,0 +1,1 @@
+"""What syncs have done: each run with how it came to its state, and the items that cannot be taken now."""
