@@ -256,9 +256,7 @@ class CredentialRepository:
         version: int,
     ) -> bool:
         """Seals and stores what came for the credentials of `version`; False when they have been replaced since.
-
-        Whose turn it is to renew does not matter any more: a refresh token that works once was spent for these.
-        """
+        Whose turn it is does not matter by then: a refresh token that works once was spent for these."""
         stored = self._session.scalar(
             update(Credential)
             .where(
