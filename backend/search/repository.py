@@ -38,7 +38,8 @@ _COUNTS = text("SELECT lexeme, frequency FROM count_lexemes(:lexemes)")
 
 _PASSAGES = text("SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id")
 
-# A question's lexemes count each on its own: people ask in sentences, and no passage has all their words.
+# A question's lexemes count each on its own: people ask in sentences, and no passage has all their words. What nobody
+# may find is left out before the best are chosen, and looked for once more in what comes back.
 _SEARCH = text(
     """
     SELECT s.chunk_id, s.document_id, s.score, s.lexical_score, s.similarity,
@@ -49,17 +50,21 @@ _SEARCH = text(
         :counted_lexemes, :frequencies, :passages, :pair_firsts, :pair_seconds, :pair_gaps,
         CASE WHEN :is_filtered THEN ARRAY(
             SELECT d.id FROM documents AS d
-            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
               AND (CAST(:source_types AS text[]) = '{}' OR d.source_type = ANY (:source_types))
               AND (CAST(:kinds AS text[]) = '{}' OR d.kind = ANY (:kinds))
               AND (CAST(:authors AS text[]) = '{}' OR lower(d.author) = ANY (:authors))
               AND (CAST(:labels AS text[]) = '{}' OR jsonb_exists_any(d.metadata -> 'labels', :labels))
               AND (CAST(:since AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) >= :since)
               AND (CAST(:until AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) < :until)
-        ) END, :per_document) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
+        ) END, ARRAY(
+            SELECT d.id FROM documents AS d
+            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
+              AND (d.classification IN ('personal', 'spam') OR d.status = 'rejected')
+        ), :per_document) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
     JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
     JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
-    WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+    WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
     ORDER BY s.place
     """
 )

@@ -24,6 +24,12 @@ REVOKE ALL ON FUNCTION words_of FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION words_of TO secondbrain_app;
 """
 
+#: Few, and every search asks for them.
+INDEX = """
+CREATE INDEX ix_documents_hidden ON documents (tenant_id)
+WHERE deleted_at IS NULL AND (classification IN ('personal', 'spam') OR status = 'rejected');
+"""
+
 #: As before (0006 explains whose rights it has and why), with other scores.
 #:
 #: By words: BM25 (Robertson and Zaragoza, 2009) with its usual k1 = 1.2 and b = 0.75, a word of the title or of a
@@ -36,13 +42,13 @@ GRANT EXECUTE ON FUNCTION words_of TO secondbrain_app;
 #: `search || ''` does it once a passage. The passages of the rarest lexemes are looked at, no more than 10,000: if a
 #: question has nothing but common words, those of the least common one that come first.
 #:
-#: Passages beyond `per_document` of one document come after all others.
+#: `allowed` (NULL: all) and `hidden` say which documents count. Passages beyond `per_document` of one document come after all others.
 SEARCH = r"""
 CREATE FUNCTION search_chunks(
     lexemes text[], meaning halfvec, model text, candidates integer, results integer, dense_weight double precision,
     counted_lexemes text[] DEFAULT '{}', frequencies integer[] DEFAULT '{}', passages bigint DEFAULT NULL,
     pair_firsts text[] DEFAULT '{}', pair_seconds text[] DEFAULT '{}', pair_gaps integer[] DEFAULT '{}',
-    allowed uuid[] DEFAULT NULL, per_document integer DEFAULT 5
+    allowed uuid[] DEFAULT NULL, hidden uuid[] DEFAULT '{}', per_document integer DEFAULT 5
 ) RETURNS TABLE (
     chunk_id uuid, document_id uuid, score double precision,
     lexical_score double precision, similarity double precision
@@ -86,6 +92,7 @@ AS $$
                   WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 10000
               )
               AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
             LIMIT 10000
         ) AS m CROSS JOIN LATERAL (
             SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
@@ -109,6 +116,7 @@ AS $$
         WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
           AND c.embedding_model = model
           AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
         ORDER BY c.embedding <=> meaning, c.id
         LIMIT candidates
     ), found AS (
@@ -233,6 +241,7 @@ REVOKE CREATE ON SCHEMA public FROM secondbrain_search;"""
 
 
 def upgrade() -> None:
+    op.execute(INDEX)
     op.execute(WORDS)
     _drop("search_chunks")
     op.execute(SEARCH)
@@ -242,6 +251,7 @@ def downgrade() -> None:
     _drop("search_chunks", "count_lexemes")
     op.execute(SEARCH_BEFORE)
     op.execute("DROP FUNCTION words_of")
+    op.execute("DROP INDEX ix_documents_hidden")
 
 
 def _drop(*functions: str) -> None:

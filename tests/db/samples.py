@@ -196,6 +196,43 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "embedding": "CAST('[1,0,0]' AS halfvec)",
             "expires_at": _SOON,
         },
+        "chats": {"tenant_id": _TENANT, "id": _OWN_ID, "user_id": _OWN_ID, "last_message_at": "now()"},
+        "chat_messages": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "chat_id": _OWN_ID,
+            "role": "'user'",
+            "content": "'lighthouse'",
+        },
+        "searches": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "user_id": _OWN_ID,
+            "query": "'lighthouse'",
+            "searched": "'lighthouse'",
+            "outcome": "'no_results'",
+            "confidence": "0",
+            "result_count": "0",
+            "results": "CAST('[]' AS jsonb)",
+            "milliseconds": "1",
+        },
+        "feedback": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "user_id": _OWN_ID,
+            "rating": "'up'",
+            "query": "'lighthouse'",
+            "answer": "'It is white.'",
+        },
+        "uploads": {
+            "tenant_id": _TENANT,
+            "id": _OWN_ID,
+            "file_name": "'file.txt'",
+            "mime_type": "'text/plain'",
+            "byte_size": "10",
+            "sha256": _HASH,
+            "body": "'lighthouse'::bytea",
+        },
     }
 )
 

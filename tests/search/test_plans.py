@@ -132,9 +132,7 @@ def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UU
         repository = SearchRepository(session)
         weighed = repository.weigh(large, question, words=(CHUNKS, {"word90": 5_000}))
         assert scans(session)[0] == 2
-        repository.search(
-            large, question, [1.0] * DIMENSIONS, model="model", limit=20, words=weighed.words
-        )
+        repository.search(large, question, [1.0] * DIMENSIONS, model="model", limit=20, words=weighed.words)
         assert scans(session)[0] == 3
     assert weighed.words[0] == CHUNKS
     assert weighed.words[1] == {"word90": 5_000, **_counts(database, large, "word900", "word3000")}
@@ -220,6 +218,7 @@ def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id:
         "pair_seconds": f"ARRAY['{words[-1]}']",
         "pair_gaps": "ARRAY[1]",
         "allowed": "NULL",
+        "hidden": "'{}'",
         "per_document": "5",
     }
     connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))

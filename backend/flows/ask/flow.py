@@ -12,6 +12,7 @@ from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
 from backend.flows.ask.retrieve import retrieve
 from backend.search.answer import Source, compose
+from backend.search.followup import complete
 from backend.search.llm import ChatModel, generate_answer
 from backend.search.repository import Filters, Hit, SearchRepository
 
@@ -47,12 +48,13 @@ def ask(
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
     filters: Filters | None = None,
 ) -> Reply:
-    """Answers `question` from the tenant's documents that `filters` lets through; `expand` adds what the tenant calls things, `count_words` says
+    """Answers `question`, which may lean on `history`, from the tenant's documents that `filters` lets through;
+    `expand` adds what the tenant calls things, `count_words` says
     how frequent its words are.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
-    searched = _expanded(expand, tenant_id, question)
+    searched = _expanded(expand, tenant_id, complete(question, history))
     words = _counted(count_words, tenant_id)
     hits = retrieve(db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters)
     if not hits:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.credentials.repository import CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.embedded import EmbeddedPostgres
+from backend.documents.listing.repository import DocumentListing
 from backend.documents.repository import DocumentRepository
 from backend.flows.disconnect_source import handler as forgetting
 from backend.flows.disconnect_source.flow import FORGET_KIND
@@ -110,8 +112,8 @@ def test_deleting_goes_on_where_it_was_and_tells_how_far_it_is(
 ) -> None:
     fill(scene)
     with scene.db.transaction(scene.tenant_id) as session:
-        deleted = DocumentRepository(session).list_newest(scene.tenant_id, limit=1)[0]
-        DocumentRepository(session).delete(scene.tenant_id, deleted.id)
+        (deleted,) = DocumentListing(session).list_ids(scene.tenant_id, limit=1)
+        DocumentRepository(session).delete(scene.tenant_id, deleted)
     answer = web.ok("POST", DISCONNECT, person, json={"documents": "delete"})
     assert (answer["success"], answer["removing"]) == (True, True)
     assert github(web, person)["removal"] == {"state": "running", "removed": 0, "total": 5, "error": None}
