@@ -50,9 +50,9 @@ ALTER FUNCTION public.count_lexemes(lexemes text[]) OWNER TO secondbrain_search;
 
 COMMENT ON FUNCTION public.count_lexemes(lexemes text[]) IS 'In how many chunks of the transaction''s tenant each of some lexemes stands';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], integer); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], per_document integer DEFAULT 5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -92,6 +92,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
                   WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 10000
               )
               AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
             LIMIT 10000
         ) AS m CROSS JOIN LATERAL (
             SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
@@ -115,6 +116,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
           AND c.embedding_model = model
           AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
         ORDER BY c.embedding <=> meaning, c.id
         LIMIT candidates
     ), found AS (
@@ -142,11 +144,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 -- Name: words_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
@@ -3699,6 +3701,10 @@ CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (
 
 CREATE INDEX ix_connectors_account ON public.connectors USING btree (type, account_id);
 
+-- Name: ix_documents_hidden; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_documents_hidden ON public.documents USING btree (tenant_id) WHERE ((deleted_at IS NULL) AND ((classification = ANY (ARRAY['personal'::text, 'spam'::text])) OR (status = 'rejected'::text)));
+
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
@@ -4641,10 +4647,10 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.count_lexemes(lexemes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], per_document integer) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) TO secondbrain_app;
 
 -- Name: FUNCTION words_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 
