@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.documents.parsing.cleaning import clean_extracted, clean_text
+from backend.documents.parsing.cleaning import clean_extracted
 from backend.documents.parsing.decoding import decode
 from backend.documents.parsing.failures import (
     BrokenDocument,
@@ -119,10 +119,6 @@ def test_parse_word_keeps_tabs_and_characters_written_as_references() -> None:
     text = parse(POLICY, file_name="policy.docx", mime_type=None).text
 
     assert "left right" in text
-
-
-def test_clean_text_reads_a_ligature_in_a_word_and_none_before_a_number() -> None:
-    assert clean_text("o\ufb03ce, \ufb0149,999") == "office,  49,999"
 
 
 def test_parse_gives_a_title_without_marks() -> None:
