@@ -18,6 +18,8 @@ ROOMS = (
     "ops",
     "limits",
     "knowledge",
+    "chats",
+    "searches",
 )
 
 #: Modules with an `api` blueprint.
@@ -25,6 +27,8 @@ ROUTES = (
     "backend.tenants.routes",
     "backend.tenants.api_keys.routes",
     "backend.documents.routes",
+    "backend.documents.review.routes",
+    "backend.documents.uploads.routes",
     "backend.configs.routes",
     "backend.flows.list_sources.routes",
     "backend.flows.connect_account.routes",
@@ -35,8 +39,12 @@ ROUTES = (
     "backend.flows.receive_webhook.routes",
     "backend.flows.disconnect_source.routes",
     "backend.flows.ask.routes",
+    "backend.chats.routes",
+    "backend.searches.routes",
     "backend.flows.reload_parser.routes",
     "backend.flows.deactivate.routes",
     "backend.knowledge.routes",
-    "backend.flows.delete_document.routes",
+    "backend.flows.delete_documents.routes",
+    "backend.flows.upload_documents.routes",
+    "backend.flows.classify_documents.routes",
 )

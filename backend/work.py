@@ -9,8 +9,10 @@ import prometheus_client
 import structlog
 
 from backend import __version__
+from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
 from backend.connectors.deliveries.repository import DeliveryRepository
+from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.disconnect_source.flow import FORGET_KIND
 from backend.flows.disconnect_source.handler import ForgetSourceHandler
@@ -19,6 +21,8 @@ from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
+from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
+from backend.flows.upload_documents.handler import UploadHandler
 from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
@@ -29,6 +33,7 @@ from backend.limits.repository import purge_expired as purge_idempotency_keys
 from backend.logs import configure_logging
 from backend.oauth.repository import OAuthNonceRepository
 from backend.ops.repository import InstanceRepository
+from backend.searches.repository import purge_old as purge_old_searches
 from backend.settings import Settings
 from backend.sync.repository import SyncRunRepository
 from backend.tenants.repository import SessionRepository
@@ -82,6 +87,21 @@ _CHORES = (
         timedelta(minutes=10),
         lambda session: DeliveryRepository(session).purge(older_than=timedelta(days=3)),
     ),
+    Chore(
+        "purge uploads",
+        timedelta(minutes=10),
+        lambda session: UploadRepository(session).purge_failed(older_than=timedelta(days=30)),
+    ),
+    Chore(
+        "purge chats",
+        timedelta(minutes=10),
+        lambda session: purge_empty_chats(session, older_than=timedelta(days=1)),
+    ),
+    Chore(
+        "purge searches",
+        timedelta(minutes=10),
+        lambda session: purge_old_searches(session, older_than=timedelta(days=90)),
+    ),
     Chore("purge idempotency_keys", timedelta(minutes=10), purge_idempotency_keys),
     Chore(
         "purge embedding_cache",
@@ -131,6 +151,7 @@ def work(settings: Settings) -> None:
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
+            UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
         },
         name=instance,
         version=__version__,

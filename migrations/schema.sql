@@ -397,6 +397,90 @@ ALTER VIEW ops.caches OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.caches IS 'How often each process found what it looked for in memory, in the database, or had to compute it';
 
+-- Name: chats; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.chats (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid NOT NULL,
+    title text,
+    message_count integer DEFAULT 0 NOT NULL,
+    is_archived boolean DEFAULT false NOT NULL,
+    is_pinned boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_message_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.chats FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chats OWNER TO secondbrain_owner;
+
+-- Name: TABLE chats; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.chats IS 'Conversations, each of one person; shown to that person from their first message on';
+
+-- Name: COLUMN chats.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN chats.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN chats.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.user_id IS 'Whose conversation it is';
+
+-- Name: COLUMN chats.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.title IS 'What it is called: the beginning of the first question unless its owner says otherwise';
+
+-- Name: COLUMN chats.message_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.message_count IS 'How many messages it has';
+
+-- Name: COLUMN chats.is_archived; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.is_archived IS 'Whether its owner has put it away';
+
+-- Name: COLUMN chats.is_pinned; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.is_pinned IS 'Whether its owner wants it on top';
+
+-- Name: COLUMN chats.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.created_at IS 'When the row was written';
+
+-- Name: COLUMN chats.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.updated_at IS 'When it last changed';
+
+-- Name: COLUMN chats.last_message_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chats.last_message_at IS 'When its last message came; when it was made, before the first';
+
+-- Name: chats; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.chats AS
+ SELECT t.slug AS tenant,
+    count(DISTINCT c.user_id) AS people,
+    count(*) FILTER (WHERE (c.message_count > 0)) AS chats,
+    count(*) FILTER (WHERE (c.message_count = 0)) AS empty,
+    COALESCE(sum(c.message_count), (0)::bigint) AS messages,
+    max(c.last_message_at) AS last_message_at
+   FROM (public.chats c
+     JOIN public.tenants t ON ((t.id = c.tenant_id)))
+  GROUP BY t.slug
+  ORDER BY COALESCE(sum(c.message_count), (0)::bigint) DESC;
+
+ALTER VIEW ops.chats OWNER TO secondbrain_operator;
+
+-- Name: VIEW chats; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.chats IS 'How many people keep how many conversations; the most messages first';
+
 -- Name: component_contents; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.component_contents (
@@ -1155,6 +1239,186 @@ ALTER VIEW ops.connectors OWNER TO secondbrain_operator;
 -- Name: VIEW connectors; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.connectors IS 'What is connected, what needs to be reconnected, when it was and will be synced, how many items fail';
+
+-- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.documents (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    connector_id uuid,
+    external_id text NOT NULL,
+    source_type text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    file_name text NOT NULL,
+    mime_type text NOT NULL,
+    url text,
+    author text,
+    content text NOT NULL,
+    content_sha256 bytea NOT NULL,
+    byte_size integer NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    classification text DEFAULT 'work'::text NOT NULL,
+    source_created_at timestamp with time zone,
+    source_updated_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    status text DEFAULT 'classified'::text NOT NULL,
+    classification_confidence double precision,
+    classification_reason text,
+    reviewed_by uuid,
+    reviewed_at timestamp with time zone,
+    review_note text,
+    deleted_by uuid,
+    CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
+    CONSTRAINT ck_documents_confidence_is_a_share CHECK (((classification_confidence >= (0)::double precision) AND (classification_confidence <= (1)::double precision))),
+    CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
+    CONSTRAINT ck_documents_content_is_not_empty CHECK ((content <> ''::text)),
+    CONSTRAINT ck_documents_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'classified'::text, 'confirmed'::text, 'rejected'::text, 'archived'::text])))
+);
+
+ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.documents OWNER TO secondbrain_owner;
+
+-- Name: TABLE documents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.documents IS 'Everything known, as text with its origin; what search finds are its chunks';
+
+-- Name: COLUMN documents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN documents.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN documents.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.connector_id IS 'Where it came from; none for imports';
+
+-- Name: COLUMN documents.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.external_id IS 'Its id at the source, such as a path';
+
+-- Name: COLUMN documents.source_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_type IS 'github, file, email, …, as clients group it';
+
+-- Name: COLUMN documents.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.kind IS 'readme, doc, code, issue, pull_request, file, …';
+
+-- Name: COLUMN documents.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.title IS 'What people call it';
+
+-- Name: COLUMN documents.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.file_name IS 'Name with the ending that says its format';
+
+-- Name: COLUMN documents.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.mime_type IS 'Format found by the parser';
+
+-- Name: COLUMN documents.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.url IS 'Where a person opens the original';
+
+-- Name: COLUMN documents.author; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.author IS 'Who wrote it, as the source says';
+
+-- Name: COLUMN documents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content IS 'The whole text; Markdown where the format has structure';
+
+-- Name: COLUMN documents.content_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.content_sha256 IS 'SHA-256 of what the source sent; the same means nothing to do';
+
+-- Name: COLUMN documents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.byte_size IS 'Bytes the source sent';
+
+-- Name: COLUMN documents.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.metadata IS 'Labels, path, repository, state and the like';
+
+-- Name: COLUMN documents.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification IS 'work, personal, spam or unknown';
+
+-- Name: COLUMN documents.source_created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_created_at IS 'When it was written at the source';
+
+-- Name: COLUMN documents.source_updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.source_updated_at IS 'When it last changed at the source';
+
+-- Name: COLUMN documents.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.created_at IS 'When the row was written';
+
+-- Name: COLUMN documents.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.updated_at IS 'When its content was last replaced';
+
+-- Name: COLUMN documents.deleted_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.deleted_at IS 'When it was deleted here; its chunks are gone, a sync will not bring it back';
+
+-- Name: COLUMN documents.status; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.status IS 'classified (by rules or a model), confirmed or rejected (by a person), …; rejected ones are out of search';
+
+-- Name: COLUMN documents.classification_confidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification_confidence IS 'How sure the classification is, 0 to 1; none if nothing has looked at it';
+
+-- Name: COLUMN documents.classification_reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.classification_reason IS 'Why it was classified so, for a person';
+
+-- Name: COLUMN documents.reviewed_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.reviewed_by IS 'Who confirmed or rejected it last';
+
+-- Name: COLUMN documents.reviewed_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.reviewed_at IS 'When that was';
+
+-- Name: COLUMN documents.review_note; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.review_note IS 'What they wrote about it';
+
+-- Name: COLUMN documents.deleted_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.deleted_by IS 'Who deleted it here';
+
+-- Name: documents; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.documents AS
+ SELECT t.slug AS tenant,
+    d.source_type,
+    d.status,
+    d.classification,
+    count(*) AS documents,
+    sum(d.byte_size) AS bytes,
+    bool_and(((d.status <> 'rejected'::text) AND (d.classification = ANY (ARRAY['work'::text, 'unknown'::text])))) AS is_searched
+   FROM (public.documents d
+     JOIN public.tenants t ON ((t.id = d.tenant_id)))
+  WHERE (d.deleted_at IS NULL)
+  GROUP BY t.slug, d.source_type, d.status, d.classification
+  ORDER BY t.slug, (count(*)) DESC;
+
+ALTER VIEW ops.documents OWNER TO secondbrain_operator;
+
+-- Name: VIEW documents; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.documents IS 'Documents by source, status and classification, and whether search looks at them';
 
 -- Name: embedding_cache; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -1948,6 +2212,168 @@ ALTER VIEW ops.schedules OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.schedules IS 'What becomes a job again and again: when next, how late, what became of the last turn';
 
+-- Name: feedback; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.feedback (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid,
+    search_id uuid,
+    rating text NOT NULL,
+    query text NOT NULL,
+    answer text NOT NULL,
+    source_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_feedback_rating_is_known CHECK ((rating = ANY (ARRAY['up'::text, 'down'::text])))
+);
+
+ALTER TABLE ONLY public.feedback FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.feedback OWNER TO secondbrain_owner;
+
+-- Name: TABLE feedback; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.feedback IS 'What people think of answers';
+
+-- Name: COLUMN feedback.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN feedback.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN feedback.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.user_id IS 'Who thinks so';
+
+-- Name: COLUMN feedback.search_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.search_id IS 'Which search it is about, if that is known';
+
+-- Name: COLUMN feedback.rating; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.rating IS 'up or down';
+
+-- Name: COLUMN feedback.query; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.query IS 'The question, as the client remembers it';
+
+-- Name: COLUMN feedback.answer; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.answer IS 'The answer it is about';
+
+-- Name: COLUMN feedback.source_ids; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.source_ids IS 'What the answer cited, as the client sent it';
+
+-- Name: COLUMN feedback.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.feedback.created_at IS 'When the row was written';
+
+-- Name: searches; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.searches (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    user_id uuid,
+    query text NOT NULL,
+    searched text NOT NULL,
+    outcome text NOT NULL,
+    confidence double precision NOT NULL,
+    result_count integer NOT NULL,
+    results jsonb NOT NULL,
+    clicked_document_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    milliseconds integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_searches_outcome_is_known CHECK ((outcome = ANY (ARRAY['extractive'::text, 'generated'::text, 'no_results'::text, 'onboarding'::text])))
+);
+
+ALTER TABLE ONLY public.searches FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.searches OWNER TO secondbrain_owner;
+
+-- Name: TABLE searches; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.searches IS 'What was asked and what was found, unless the workspace has turned that off';
+
+-- Name: COLUMN searches.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN searches.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN searches.user_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.user_id IS 'Who asked';
+
+-- Name: COLUMN searches.query; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.query IS 'The question as it was asked';
+
+-- Name: COLUMN searches.searched; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.searched IS 'What was looked for: the question, completed from the conversation and by acronyms';
+
+-- Name: COLUMN searches.outcome; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.outcome IS 'extractive or generated: answered; no_results: nothing found; onboarding: nothing there';
+
+-- Name: COLUMN searches.confidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.confidence IS 'How well the passages answer it, 0 to 1';
+
+-- Name: COLUMN searches.result_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.result_count IS 'How many passages were shown';
+
+-- Name: COLUMN searches.results; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.results IS 'The best of them: document, chunk, score';
+
+-- Name: COLUMN searches.clicked_document_ids; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.clicked_document_ids IS 'Which of the documents were opened from the answer';
+
+-- Name: COLUMN searches.milliseconds; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.milliseconds IS 'How long the answer took';
+
+-- Name: COLUMN searches.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.searches.created_at IS 'When the row was written';
+
+-- Name: searches; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.searches AS
+ SELECT t.slug AS tenant,
+    (s.created_at)::date AS day,
+    count(*) AS searches,
+    count(*) FILTER (WHERE (s.outcome = ANY (ARRAY['extractive'::text, 'generated'::text]))) AS answered,
+    count(*) FILTER (WHERE (s.outcome = 'no_results'::text)) AS unanswered,
+    count(*) FILTER (WHERE (s.outcome = 'onboarding'::text)) AS nothing_there,
+    round((avg(s.confidence))::numeric, 2) AS confidence,
+    round((percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((s.milliseconds)::double precision)))::numeric) AS p50_ms,
+    round((percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((s.milliseconds)::double precision)))::numeric) AS p95_ms,
+    f.liked,
+    f.disliked
+   FROM ((public.searches s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (f_1.rating = 'up'::text)) AS liked,
+            count(*) FILTER (WHERE (f_1.rating = 'down'::text)) AS disliked
+           FROM public.feedback f_1
+          WHERE ((f_1.tenant_id = t.id) AND ((f_1.created_at)::date = (s.created_at)::date))) f)
+  GROUP BY t.slug, ((s.created_at)::date), f.liked, f.disliked
+  ORDER BY ((s.created_at)::date) DESC, (count(*)) DESC;
+
+ALTER VIEW ops.searches OWNER TO secondbrain_operator;
+
+-- Name: VIEW searches; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.searches IS 'How much was asked each day, how much of it was answered, how fast, and how people liked it';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -2613,127 +3039,6 @@ COMMENT ON COLUMN public.chunks.embedding IS 'Meaning as a unit vector of embedd
 
 COMMENT ON COLUMN public.chunks.embedding_model IS 'Which model made the vector; only equals are compared';
 
--- Name: documents; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.documents (
-    tenant_id uuid NOT NULL,
-    id uuid DEFAULT uuidv7() NOT NULL,
-    connector_id uuid,
-    external_id text NOT NULL,
-    source_type text NOT NULL,
-    kind text NOT NULL,
-    title text NOT NULL,
-    file_name text NOT NULL,
-    mime_type text NOT NULL,
-    url text,
-    author text,
-    content text NOT NULL,
-    content_sha256 bytea NOT NULL,
-    byte_size integer NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    classification text DEFAULT 'work'::text NOT NULL,
-    source_created_at timestamp with time zone,
-    source_updated_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deleted_at timestamp with time zone,
-    CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
-    CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
-    CONSTRAINT ck_documents_content_is_not_empty CHECK ((content <> ''::text))
-);
-
-ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.documents OWNER TO secondbrain_owner;
-
--- Name: TABLE documents; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.documents IS 'Everything known, as text with its origin; what search finds are its chunks';
-
--- Name: COLUMN documents.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN documents.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.id IS 'Identity, ordered by creation';
-
--- Name: COLUMN documents.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.connector_id IS 'Where it came from; none for imports';
-
--- Name: COLUMN documents.external_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.external_id IS 'Its id at the source, such as a path';
-
--- Name: COLUMN documents.source_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_type IS 'github, file, email, …, as clients group it';
-
--- Name: COLUMN documents.kind; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.kind IS 'readme, doc, code, issue, pull_request, file, …';
-
--- Name: COLUMN documents.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.title IS 'What people call it';
-
--- Name: COLUMN documents.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.file_name IS 'Name with the ending that says its format';
-
--- Name: COLUMN documents.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.mime_type IS 'Format found by the parser';
-
--- Name: COLUMN documents.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.url IS 'Where a person opens the original';
-
--- Name: COLUMN documents.author; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.author IS 'Who wrote it, as the source says';
-
--- Name: COLUMN documents.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.content IS 'The whole text; Markdown where the format has structure';
-
--- Name: COLUMN documents.content_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.content_sha256 IS 'SHA-256 of what the source sent; the same means nothing to do';
-
--- Name: COLUMN documents.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.byte_size IS 'Bytes the source sent';
-
--- Name: COLUMN documents.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.metadata IS 'Labels, path, repository, state and the like';
-
--- Name: COLUMN documents.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.classification IS 'work, personal, spam or unknown';
-
--- Name: COLUMN documents.source_created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_created_at IS 'When it was written at the source';
-
--- Name: COLUMN documents.source_updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.source_updated_at IS 'When it last changed at the source';
-
--- Name: COLUMN documents.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.created_at IS 'When the row was written';
-
--- Name: COLUMN documents.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.updated_at IS 'When its content was last replaced';
-
--- Name: COLUMN documents.deleted_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.documents.deleted_at IS 'When it was deleted here; its chunks are gone, a sync will not bring it back';
-
 -- Name: tenants; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
 CREATE VIEW ops.tenants AS
@@ -2763,6 +3068,120 @@ ALTER VIEW ops.tenants OWNER TO secondbrain_operator;
 -- Name: VIEW tenants; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.tenants IS 'Who uses how much; the biggest first';
+
+-- Name: uploads; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.uploads (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    file_name text NOT NULL,
+    title text,
+    mime_type text NOT NULL,
+    url text,
+    classification text,
+    byte_size integer NOT NULL,
+    sha256 bytea NOT NULL,
+    body bytea,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    reason text,
+    uploaded_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_uploads_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
+    CONSTRAINT ck_uploads_content_is_hashed CHECK ((length(sha256) = 32)),
+    CONSTRAINT ck_uploads_failed_has_a_reason CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+    CONSTRAINT ck_uploads_failed_keeps_no_body CHECK (((state = 'failed'::text) = (body IS NULL))),
+    CONSTRAINT ck_uploads_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'stored'::text, 'failed'::text])))
+);
+ALTER TABLE ONLY public.uploads ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.uploads FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.uploads OWNER TO secondbrain_owner;
+
+-- Name: TABLE uploads; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.uploads IS 'Files that people handed in, as they came; the document made of one has its id';
+
+-- Name: COLUMN uploads.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN uploads.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN uploads.file_name; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.file_name IS 'What the file was called';
+
+-- Name: COLUMN uploads.title; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.title IS 'What the sender calls it; else its text says';
+
+-- Name: COLUMN uploads.mime_type; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.mime_type IS 'What the sender says it is; the content decides';
+
+-- Name: COLUMN uploads.url; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.url IS 'Where it was fetched from, if it was';
+
+-- Name: COLUMN uploads.classification; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.classification IS 'What the sender says it is about: work, personal, spam or unknown';
+
+-- Name: COLUMN uploads.byte_size; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.byte_size IS 'Bytes of the file';
+
+-- Name: COLUMN uploads.sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.sha256 IS 'SHA-256 of the file; the same bytes are the same document';
+
+-- Name: COLUMN uploads.body; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.body IS 'The file itself, for reading and for downloads; gone if it could not be read';
+
+-- Name: COLUMN uploads.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.state IS 'waiting for a worker, stored, or failed';
+
+-- Name: COLUMN uploads.reason; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.reason IS 'Why it failed, for a person';
+
+-- Name: COLUMN uploads.uploaded_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.uploaded_by IS 'Who handed it in last';
+
+-- Name: COLUMN uploads.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.created_at IS 'When the row was written';
+
+-- Name: COLUMN uploads.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.uploads.finished_at IS 'When it was stored or failed';
+
+-- Name: uploads; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.uploads AS
+ SELECT t.slug AS tenant,
+    u.state,
+    u.reason,
+    u.byte_size AS bytes,
+    u.created_at,
+    (COALESCE(u.finished_at, now()) - u.created_at) AS took,
+    u.id
+   FROM (public.uploads u
+     JOIN public.tenants t ON ((t.id = u.tenant_id)))
+  ORDER BY (u.state <> 'waiting'::text), u.created_at DESC;
+
+ALTER VIEW ops.uploads OWNER TO secondbrain_operator;
+
+-- Name: VIEW uploads; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.uploads IS 'Files handed in: which wait, which failed and why; the waiting ones first';
 
 -- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -2863,6 +3282,61 @@ COMMENT ON TABLE public.alembic_version IS 'Newest migration that was applied';
 
 COMMENT ON COLUMN public.alembic_version.version_num IS 'Its revision';
 
+-- Name: chat_messages; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.chat_messages (
+    tenant_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
+    chat_id uuid NOT NULL,
+    role text NOT NULL,
+    content text NOT NULL,
+    sources jsonb,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_chat_messages_content_is_not_empty CHECK ((content <> ''::text)),
+    CONSTRAINT ck_chat_messages_role_is_known CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
+);
+
+ALTER TABLE ONLY public.chat_messages FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chat_messages OWNER TO secondbrain_owner;
+
+-- Name: TABLE chat_messages; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.chat_messages IS 'What was said in conversations, as clients sent it';
+
+-- Name: COLUMN chat_messages.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN chat_messages.id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.id IS 'Identity, ordered by creation';
+
+-- Name: COLUMN chat_messages.chat_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.chat_id IS 'In which conversation';
+
+-- Name: COLUMN chat_messages.role; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.role IS 'user or assistant';
+
+-- Name: COLUMN chat_messages.content; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.content IS 'The text, word for word';
+
+-- Name: COLUMN chat_messages.sources; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.sources IS 'What it cites, as the client sent it';
+
+-- Name: COLUMN chat_messages.metadata; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.metadata IS 'What else the client keeps with it';
+
+-- Name: COLUMN chat_messages.created_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chat_messages.created_at IS 'When the row was written';
+
 -- Name: config_revisions; Type: SEQUENCE; Schema: public; Owner: secondbrain_owner
 
 CREATE SEQUENCE public.config_revisions
@@ -2931,6 +3405,16 @@ ALTER TABLE ONLY public.alembic_version
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id);
 
+-- Name: chat_messages pk_chat_messages; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chat_messages
+    ADD CONSTRAINT pk_chat_messages PRIMARY KEY (tenant_id, id);
+
+-- Name: chats pk_chats; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chats
+    ADD CONSTRAINT pk_chats PRIMARY KEY (tenant_id, id);
+
 -- Name: chunks pk_chunks; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -2970,6 +3454,11 @@ ALTER TABLE ONLY public.embedding_cache
 
 ALTER TABLE ONLY public.entity_aliases
     ADD CONSTRAINT pk_entity_aliases PRIMARY KEY (tenant_id, kind, alias);
+
+-- Name: feedback pk_feedback; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.feedback
+    ADD CONSTRAINT pk_feedback PRIMARY KEY (tenant_id, id);
 
 -- Name: graph_entities pk_graph_entities; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3031,6 +3520,11 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.schedules
     ADD CONSTRAINT pk_schedules PRIMARY KEY (tenant_id, id);
 
+-- Name: searches pk_searches; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.searches
+    ADD CONSTRAINT pk_searches PRIMARY KEY (tenant_id, id);
+
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -3081,6 +3575,11 @@ ALTER TABLE ONLY public.tenant_components
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
 
+-- Name: uploads pk_uploads; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT pk_uploads PRIMARY KEY (tenant_id, id);
+
 -- Name: users pk_users; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -3105,6 +3604,18 @@ ALTER TABLE ONLY public.connectors
 
 CREATE INDEX ix_api_keys_user ON public.api_keys USING btree (tenant_id, user_id);
 
+-- Name: ix_chat_messages_order; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_chat_messages_order ON public.chat_messages USING btree (tenant_id, chat_id, id);
+
+-- Name: ix_chats_empty; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_chats_empty ON public.chats USING btree (tenant_id, created_at) WHERE (message_count = 0);
+
+-- Name: ix_chats_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_chats_newest ON public.chats USING btree (tenant_id, user_id, is_pinned DESC, last_message_at DESC, id) WHERE (message_count > 0);
+
 -- Name: ix_chunks_search; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
@@ -3128,6 +3639,14 @@ CREATE INDEX ix_embedding_cache_expires_at ON public.embedding_cache USING btree
 -- Name: ix_entity_aliases_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_entity_aliases_expires_at ON public.entity_aliases USING btree (expires_at);
+
+-- Name: ix_feedback_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_feedback_newest ON public.feedback USING btree (tenant_id, created_at DESC, id);
+
+-- Name: ix_feedback_search; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_feedback_search ON public.feedback USING btree (tenant_id, search_id) WHERE (search_id IS NOT NULL);
 
 -- Name: ix_graph_entities_name; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
@@ -3189,6 +3708,14 @@ CREATE INDEX ix_schedules_due ON public.schedules USING btree (next_run_at) WHER
 
 CREATE INDEX ix_schedules_last_job ON public.schedules USING btree (tenant_id, last_job_id);
 
+-- Name: ix_searches_created_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_searches_created_at ON public.searches USING btree (created_at);
+
+-- Name: ix_searches_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_searches_newest ON public.searches USING btree (tenant_id, created_at DESC, id);
+
 -- Name: ix_sessions_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_sessions_expires_at ON public.sessions USING btree (expires_at);
@@ -3225,6 +3752,10 @@ CREATE INDEX ix_tenant_components_content ON public.tenant_components USING btre
 
 CREATE INDEX ix_tenants_deactivated ON public.tenants USING btree (id) WHERE (deactivated_at IS NOT NULL);
 
+-- Name: ix_uploads_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_uploads_newest ON public.uploads USING btree (tenant_id, created_at DESC, id);
+
 -- Name: ix_webhook_deliveries_received_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_webhook_deliveries_received_at ON public.webhook_deliveries USING btree (received_at);
@@ -3257,6 +3788,10 @@ CREATE UNIQUE INDEX uq_sync_runs_unfinished ON public.sync_runs USING btree (ten
 
 CREATE UNIQUE INDEX uq_tenants_slug ON public.tenants USING btree (slug);
 
+-- Name: uq_uploads_sha256; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE UNIQUE INDEX uq_uploads_sha256 ON public.uploads USING btree (tenant_id, sha256);
+
 -- Name: uq_users_email; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE UNIQUE INDEX uq_users_email ON public.users USING btree (email);
@@ -3270,6 +3805,26 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT fk_api_keys_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: chat_messages fk_chat_messages_chat; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chat_messages
+    ADD CONSTRAINT fk_chat_messages_chat FOREIGN KEY (tenant_id, chat_id) REFERENCES public.chats(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: chat_messages fk_chat_messages_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chat_messages
+    ADD CONSTRAINT fk_chat_messages_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: chats fk_chats_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chats
+    ADD CONSTRAINT fk_chats_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: chats fk_chats_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chats
+    ADD CONSTRAINT fk_chats_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
 
 -- Name: chunks fk_chunks_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3321,6 +3876,16 @@ ALTER TABLE ONLY public.credentials
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT fk_documents_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE SET NULL (connector_id);
 
+-- Name: documents fk_documents_deleter; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_deleter FOREIGN KEY (tenant_id, deleted_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (deleted_by);
+
+-- Name: documents fk_documents_reviewer; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT fk_documents_reviewer FOREIGN KEY (tenant_id, reviewed_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (reviewed_by);
+
 -- Name: documents fk_documents_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.documents
@@ -3335,6 +3900,21 @@ ALTER TABLE ONLY public.embedding_cache
 
 ALTER TABLE ONLY public.entity_aliases
     ADD CONSTRAINT fk_entity_aliases_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: feedback fk_feedback_search; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.feedback
+    ADD CONSTRAINT fk_feedback_search FOREIGN KEY (tenant_id, search_id) REFERENCES public.searches(tenant_id, id) ON DELETE SET NULL (search_id);
+
+-- Name: feedback fk_feedback_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.feedback
+    ADD CONSTRAINT fk_feedback_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: feedback fk_feedback_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.feedback
+    ADD CONSTRAINT fk_feedback_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (user_id);
 
 -- Name: graph_entities fk_graph_entities_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3436,6 +4016,16 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.schedules
     ADD CONSTRAINT fk_schedules_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: searches fk_searches_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.searches
+    ADD CONSTRAINT fk_searches_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: searches fk_searches_user; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.searches
+    ADD CONSTRAINT fk_searches_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (user_id);
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -3516,6 +4106,16 @@ ALTER TABLE ONLY public.tenant_components
 ALTER TABLE ONLY public.tenant_components
     ADD CONSTRAINT fk_tenant_components_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: uploads fk_uploads_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT fk_uploads_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+-- Name: uploads fk_uploads_uploader; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT fk_uploads_uploader FOREIGN KEY (tenant_id, uploaded_by) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (uploaded_by);
+
 -- Name: users fk_users_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.users
@@ -3534,6 +4134,14 @@ ALTER TABLE ONLY public.webhook_deliveries
 -- Name: api_keys; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+
+-- Name: chat_messages; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.chat_messages ENABLE ROW LEVEL SECURITY;
+
+-- Name: chats; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.chats ENABLE ROW LEVEL SECURITY;
 
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3571,6 +4179,10 @@ CREATE POLICY ending ON public.sessions AS RESTRICTIVE FOR UPDATE TO secondbrain
 
 ALTER TABLE public.entity_aliases ENABLE ROW LEVEL SECURITY;
 
+-- Name: feedback; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.feedback ENABLE ROW LEVEL SECURITY;
+
 -- Name: graph_entities; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.graph_entities ENABLE ROW LEVEL SECURITY;
@@ -3603,6 +4215,14 @@ ALTER TABLE public.oauth_nonces ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY operator ON public.api_keys TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: chat_messages operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.chat_messages TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: chats operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.chats TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -3634,6 +4254,10 @@ CREATE POLICY operator ON public.embedding_cache TO secondbrain_operator USING (
 -- Name: entity_aliases operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.entity_aliases TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: feedback operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.feedback TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: graph_entities operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3671,6 +4295,10 @@ CREATE POLICY operator ON public.refresh_tokens TO secondbrain_operator USING (t
 
 CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: searches operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.searches TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -3707,6 +4335,10 @@ CREATE POLICY operator ON public.tenant_components TO secondbrain_operator USING
 
 CREATE POLICY operator ON public.tenants TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: uploads operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.uploads TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: users operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -3732,6 +4364,10 @@ ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (true);
+
+-- Name: searches; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.searches ENABLE ROW LEVEL SECURITY;
 
 -- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3765,6 +4401,14 @@ ALTER TABLE public.sync_transitions ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON public.api_keys TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: chat_messages tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.chat_messages TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: chats tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.chats TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chunks TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -3796,6 +4440,10 @@ CREATE POLICY tenant ON public.embedding_cache TO secondbrain_app USING ((tenant
 -- Name: entity_aliases tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.entity_aliases TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: feedback tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.feedback TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: graph_entities tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -3833,6 +4481,10 @@ CREATE POLICY tenant ON public.refresh_tokens TO secondbrain_app USING ((tenant_
 
 CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: searches tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.searches TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.sessions TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -3869,6 +4521,10 @@ CREATE POLICY tenant ON public.tenant_components TO secondbrain_app USING ((tena
 
 CREATE POLICY tenant ON public.tenants TO secondbrain_app USING ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: uploads tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.uploads TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: users tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -3884,6 +4540,10 @@ ALTER TABLE public.tenant_components ENABLE ROW LEVEL SECURITY;
 -- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+
+-- Name: uploads; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.uploads ENABLE ROW LEVEL SECURITY;
 
 -- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -3971,6 +4631,39 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.instances TO secondbrain_opera
 -- Name: TABLE caches; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.caches TO secondbrain_readonly;
+
+-- Name: TABLE chats; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chats TO secondbrain_app;
+GRANT DELETE ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.user_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(user_id) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.message_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(message_count) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: COLUMN chats.last_message_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(last_message_at) ON TABLE public.chats TO secondbrain_operator;
+
+-- Name: TABLE chats; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.chats TO secondbrain_readonly;
 
 -- Name: TABLE component_contents; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -4121,6 +4814,46 @@ GRANT SELECT,DELETE ON TABLE public.sync_runs TO secondbrain_operator;
 -- Name: TABLE connectors; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.connectors TO secondbrain_readonly;
+
+-- Name: TABLE documents; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO secondbrain_app;
+
+-- Name: COLUMN documents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.source_type; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(source_type) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.classification; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(classification) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.deleted_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.status; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(status) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: TABLE documents; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.documents TO secondbrain_readonly;
 
 -- Name: TABLE embedding_cache; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -4343,6 +5076,63 @@ GRANT SELECT ON TABLE ops.rate_limits TO secondbrain_readonly;
 
 GRANT SELECT ON TABLE ops.schedules TO secondbrain_readonly;
 
+-- Name: TABLE feedback; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feedback TO secondbrain_app;
+
+-- Name: COLUMN feedback.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.feedback TO secondbrain_operator;
+
+-- Name: COLUMN feedback.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.feedback TO secondbrain_operator;
+
+-- Name: COLUMN feedback.rating; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(rating) ON TABLE public.feedback TO secondbrain_operator;
+
+-- Name: COLUMN feedback.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.feedback TO secondbrain_operator;
+
+-- Name: TABLE searches; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.searches TO secondbrain_app;
+GRANT DELETE ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.outcome; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(outcome) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.confidence; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(confidence) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.result_count; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(result_count) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.milliseconds; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(milliseconds) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: COLUMN searches.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.searches TO secondbrain_operator;
+
+-- Name: TABLE searches; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.searches TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
@@ -4472,37 +5262,46 @@ GRANT SELECT(document_id) ON TABLE public.chunks TO secondbrain_operator;
 
 GRANT SELECT(embedding_model) ON TABLE public.chunks TO secondbrain_operator;
 
--- Name: TABLE documents; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO secondbrain_app;
-
--- Name: COLUMN documents.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(tenant_id) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.id; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(id) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.source_type; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(source_type) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(byte_size) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(created_at) ON TABLE public.documents TO secondbrain_operator;
-
--- Name: COLUMN documents.deleted_at; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
-
 -- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
+
+-- Name: TABLE uploads; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.uploads TO secondbrain_app;
+GRANT DELETE ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(id) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.byte_size; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(byte_size) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.state; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(state) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.reason; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(reason) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.created_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(created_at) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: COLUMN uploads.finished_at; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(finished_at) ON TABLE public.uploads TO secondbrain_operator;
+
+-- Name: TABLE uploads; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.uploads TO secondbrain_readonly;
 
 -- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -4520,6 +5319,10 @@ GRANT SELECT ON TABLE ops.workers TO secondbrain_readonly;
 -- Name: TABLE alembic_version; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT ON TABLE public.alembic_version TO secondbrain_app;
+
+-- Name: TABLE chat_messages; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chat_messages TO secondbrain_app;
 
 -- Name: SEQUENCE config_revisions; Type: ACL; Schema: public; Owner: secondbrain_owner
 

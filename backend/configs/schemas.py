@@ -46,7 +46,27 @@ class ParserConfig(Config):
         return self
 
 
-SCHEMAS: Mapping[str, type[Config]] = MappingProxyType({ParserConfig.name: ParserConfig})
+class UploadConfig(Config):
+    """What a workspace may hand in."""
+
+    name: ClassVar[str] = "uploads"
+
+    quota_bytes: int = Field(10 * 1024**3, ge=0, le=2**50)
+    """Originals of a workspace take up to so many bytes together."""
+
+
+class SearchLogConfig(Config):
+    """Whether what people ask is kept."""
+
+    name: ClassVar[str] = "search_log"
+
+    is_on: bool = True
+    """Off: questions asked from then on are not written down; what is there stays until it is purged."""
+
+
+SCHEMAS: Mapping[str, type[Config]] = MappingProxyType(
+    {schema.name: schema for schema in (ParserConfig, UploadConfig, SearchLogConfig)}
+)
 
 
 def schema_of(name: str) -> type[Config]:

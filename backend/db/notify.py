@@ -24,6 +24,7 @@ class Channel(StrEnum):
 
     JOBS = "jobs"  #            tenant_id:kind           work was enqueued
     SYNC_RUNS = "sync_runs"  #  tenant_id:run_id         a run's row changed
+    UPLOADS = "uploads"  #      tenant_id:upload_id      a file was stored as a document, or failed
     CONFIG_VERSIONS = "config_versions"  # tenant_id:name:version, or installation:name:version
     SESSIONS = "sessions"  #    tenant_id:session_id     a session ended
     SIGNING_KEYS = "signing_keys"  # kid            a key was made, and perhaps others retired

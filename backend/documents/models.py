@@ -1,9 +1,9 @@
-"""documents, chunks."""
+"""documents, chunks, uploads."""
 
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text
+from sqlalchemy import CheckConstraint, Double, ForeignKeyConstraint, Index, LargeBinary, Text
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
@@ -19,6 +19,18 @@ class Document(Base):
             ["connectors.tenant_id", "connectors.id"],
             ondelete="SET NULL (connector_id)",
             name="fk_documents_connector",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "reviewed_by"],
+            ["users.tenant_id", "users.id"],
+            ondelete="SET NULL (reviewed_by)",
+            name="fk_documents_reviewer",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "deleted_by"],
+            ["users.tenant_id", "users.id"],
+            ondelete="SET NULL (deleted_by)",
+            name="fk_documents_deleter",
         ),
         Index(
             "uq_documents_external_id",
@@ -40,6 +52,11 @@ class Document(Base):
         CheckConstraint(
             "classification IN ('work', 'personal', 'spam', 'unknown')", name="classification_is_known"
         ),
+        CheckConstraint(
+            "status IN ('pending', 'processing', 'classified', 'confirmed', 'rejected', 'archived')",
+            name="status_is_known",
+        ),
+        CheckConstraint("classification_confidence BETWEEN 0 AND 1", name="confidence_is_a_share"),
         {"comment": "Everything known, as text with its origin; what search finds are its chunks"},
     )
 
@@ -65,6 +82,19 @@ class Document(Base):
     classification: Mapped[Words] = mapped_column(
         server_default="work", comment="work, personal, spam or unknown"
     )
+    status: Mapped[Words] = mapped_column(
+        server_default="classified",
+        comment="classified (by rules or a model), confirmed or rejected (by a person), …; rejected ones are out of search",
+    )
+    classification_confidence: Mapped[float | None] = mapped_column(
+        Double, comment="How sure the classification is, 0 to 1; none if nothing has looked at it"
+    )
+    classification_reason: Mapped[Words | None] = mapped_column(
+        comment="Why it was classified so, for a person"
+    )
+    reviewed_by: Mapped[UUID | None] = mapped_column(comment="Who confirmed or rejected it last")
+    reviewed_at: Mapped[Moment | None] = mapped_column(comment="When that was")
+    review_note: Mapped[Words | None] = mapped_column(comment="What they wrote about it")
     source_created_at: Mapped[Moment | None] = mapped_column(comment="When it was written at the source")
     source_updated_at: Mapped[Moment | None] = mapped_column(comment="When it last changed at the source")
     created_at: Mapped[CreatedAt]
@@ -72,6 +102,7 @@ class Document(Base):
     deleted_at: Mapped[Moment | None] = mapped_column(
         comment="When it was deleted here; its chunks are gone, a sync will not bring it back"
     )
+    deleted_by: Mapped[UUID | None] = mapped_column(comment="Who deleted it here")
 
 
 class Chunk(Base):
@@ -107,3 +138,52 @@ class Chunk(Base):
     embedding_model: Mapped[Words] = mapped_column(
         comment="Which model made the vector; only equals are compared"
     )
+
+
+class Upload(Base):
+    __tablename__ = "uploads"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "uploaded_by"],
+            ["users.tenant_id", "users.id"],
+            ondelete="SET NULL (uploaded_by)",
+            name="fk_uploads_uploader",
+        ),
+        Index("uq_uploads_sha256", "tenant_id", "sha256", unique=True),
+        Index("ix_uploads_newest", "tenant_id", sql("created_at DESC"), "id"),
+        CheckConstraint("length(sha256) = 32", name="content_is_hashed"),
+        CheckConstraint("state IN ('waiting', 'stored', 'failed')", name="state_is_known"),
+        CheckConstraint("(state = 'failed') = (reason IS NOT NULL)", name="failed_has_a_reason"),
+        CheckConstraint("(state = 'failed') = (body IS NULL)", name="failed_keeps_no_body"),
+        CheckConstraint(
+            "classification IN ('work', 'personal', 'spam', 'unknown')", name="classification_is_known"
+        ),
+        {"comment": "Files that people handed in, as they came; the document made of one has its id"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    id: Mapped[Key]
+    file_name: Mapped[Words] = mapped_column(comment="What the file was called")
+    title: Mapped[Words | None] = mapped_column(comment="What the sender calls it; else its text says")
+    mime_type: Mapped[Words] = mapped_column(comment="What the sender says it is; the content decides")
+    url: Mapped[Words | None] = mapped_column(comment="Where it was fetched from, if it was")
+    classification: Mapped[Words | None] = mapped_column(
+        comment="What the sender says it is about: work, personal, spam or unknown"
+    )
+    byte_size: Mapped[int] = mapped_column(comment="Bytes of the file")
+    sha256: Mapped[Sha256] = mapped_column(
+        comment="SHA-256 of the file; the same bytes are the same document"
+    )
+    body: Mapped[bytes | None] = mapped_column(
+        LargeBinary,
+        deferred=True,
+        deferred_raiseload=True,
+        comment="The file itself, for reading and for downloads; gone if it could not be read",
+    )
+    state: Mapped[Words] = mapped_column(
+        server_default="waiting", comment="waiting for a worker, stored, or failed"
+    )
+    reason: Mapped[Words | None] = mapped_column(comment="Why it failed, for a person")
+    uploaded_by: Mapped[UUID | None] = mapped_column(comment="Who handed it in last")
+    created_at: Mapped[CreatedAt]
+    finished_at: Mapped[Moment | None] = mapped_column(comment="When it was stored or failed")

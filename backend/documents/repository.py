@@ -1,4 +1,4 @@
-"""Store (whole or not at all), what is known already, list, get, delete."""
+"""Store (whole or not at all), what is known already, get, delete."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from backend.documents.classification import classify
 from backend.documents.models import Chunk, Document
 from backend.errors import NotFound
 
@@ -69,6 +70,8 @@ class NewDocument:
     source_updated_at: datetime | None
     embedding_model: str
     chunks: Sequence[NewChunk]
+    id: UUID | None = None
+    """Its identity here, if it has one already; else it gets one."""
 
 
 class DocumentRepository:
@@ -145,8 +148,13 @@ class DocumentRepository:
     def store(self, tenant_id: UUID, connector_id: UUID | None, new: NewDocument) -> UUID | None:
         """Writes the document and its chunks, replacing what was there under the same external id.
 
+        What it is taken for is told by the rules; what a person has decided about it stays.
+
         Returns its id, or None when it was deleted here in the meantime and therefore stays deleted.
         """
+        taken_for = classify(
+            source_type=new.source_type, title=new.title, author=new.author, metadata=new.metadata
+        )
         values = {
             "source_type": new.source_type,
             "kind": new.kind,
@@ -163,11 +171,19 @@ class DocumentRepository:
             "source_updated_at": new.source_updated_at,
             "updated_at": func.now(),
         }
+        rules = {
+            "classification": taken_for.classification,
+            "classification_confidence": taken_for.confidence,
+            "classification_reason": taken_for.reason,
+        }
+        is_undecided = Document.status == "classified"
         document_id: UUID | None = self._session.scalar(
             insert(Document)
             .values(
                 {
                     **values,
+                    **rules,
+                    **({} if new.id is None else {"id": new.id}),
                     "tenant_id": tenant_id,
                     "connector_id": connector_id,
                     "external_id": new.external_id,
@@ -175,7 +191,13 @@ class DocumentRepository:
             )
             .on_conflict_do_update(
                 index_elements=["tenant_id", "connector_id", "external_id"],
-                set_=values,
+                set_={
+                    **values,
+                    **{
+                        name: case((is_undecided, value), else_=getattr(Document, name))
+                        for name, value in rules.items()
+                    },
+                },
                 where=Document.deleted_at.is_(None),
             )
             .returning(Document.id)
@@ -208,51 +230,54 @@ class DocumentRepository:
             raise DocumentNotFound
         return document
 
-    def list_newest(
-        self, tenant_id: UUID, *, limit: int, offset: int = 0, before: tuple[datetime, UUID] | None = None
-    ) -> Sequence[Document]:
-        """Documents, the newest first; `before` is the last one's (created_at, id) of the page before."""
-        query = (
-            select(Document)
-            .where(Document.tenant_id == tenant_id, Document.deleted_at.is_(None))
-            .order_by(Document.created_at.desc(), Document.id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
-        if before is not None:
-            query = query.where(tuple_(Document.created_at, Document.id) < before)
-        return self._session.scalars(query).all()
-
-    def count_all(self, tenant_id: UUID) -> int:
-        """How many documents the tenant has."""
-        return (
-            self._session.scalar(
-                select(func.count())
-                .select_from(Document)
-                .where(Document.tenant_id == tenant_id, Document.deleted_at.is_(None))
-            )
-            or 0
-        )
-
-    def delete(self, tenant_id: UUID, document_id: UUID) -> int:
-        """Takes the document out of search and keeps a tombstone; returns how many chunks went.
-
-        Raises DocumentNotFound.
-        """
-        deleted = self._session.scalar(
-            update(Document)
-            .where(Document.tenant_id == tenant_id, Document.id == document_id, Document.deleted_at.is_(None))
-            .values(deleted_at=func.now(), content="(deleted)", details={})
-            .returning(Document.id)
-        )
-        if deleted is None:
+    def delete(
+        self, tenant_id: UUID, document_id: UUID, *, by: UUID | None = None, is_hard: bool = False
+    ) -> int:
+        """`delete_many` of one; returns how many chunks went. Raises DocumentNotFound."""
+        deleted, chunks = self.delete_many(tenant_id, [document_id], by=by, is_hard=is_hard)
+        if not deleted:
             raise DocumentNotFound
+        return chunks
+
+    def delete_many(
+        self,
+        tenant_id: UUID,
+        document_ids: Collection[UUID],
+        *,
+        by: UUID | None = None,
+        is_hard: bool = False,
+    ) -> tuple[Sequence[UUID], int]:
+        """Takes documents out of search and keeps tombstones: (ids of those that were here, how many chunks went).
+
+        A tombstone keeps what the document was called, unless `is_hard`.
+        """
+        # Locked in one order for everybody, so that two bulk deletions never wait for each other in a circle.
+        there = self._session.scalars(
+            select(Document.id)
+            .where(
+                Document.tenant_id == tenant_id,
+                Document.id == func.any(list(document_ids)),
+                Document.deleted_at.is_(None),
+            )
+            .order_by(Document.id)
+            .with_for_update()
+        ).all()
+        values: dict[str, Any] = {"content": "(deleted)", "review_note": None}
+        if is_hard:
+            values |= {"title": "(deleted)", "file_name": "(deleted)", "url": None, "author": None}
+        self._session.execute(
+            update(Document)
+            .where(Document.tenant_id == tenant_id, Document.id == func.any(list(there)))
+            .values(
+                {**values, Document.deleted_at: func.now(), Document.deleted_by: by, Document.details: {}}
+            )
+        )
         chunks = self._session.scalars(
             delete(Chunk)
-            .where(Chunk.tenant_id == tenant_id, Chunk.document_id == document_id)
+            .where(Chunk.tenant_id == tenant_id, Chunk.document_id == func.any(list(there)))
             .returning(Chunk.id)
         ).all()
-        return len(chunks)
+        return there, len(chunks)
 
 
 def _rows(chunks: Sequence[NewChunk]) -> str:

@@ -1,70 +1,65 @@
-"""/api/documents: list, get; /api/document/{id}/view: a page a citation opens. Deleting is a flow."""
+"""/api/documents: list, count, get; /api/document/{id}/view: a page a citation opens. Changing them is elsewhere."""
 
 import base64
 import binascii
+import json
 from datetime import datetime
-from html import escape
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
 from uuid import UUID
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from backend.documents.models import Document
+from backend.documents.listing.repository import DocumentListing, Filter, Listed, SortValue
+from backend.documents.page import CONTENT_SECURITY_POLICY, page
 from backend.documents.repository import DocumentRepository
+from backend.documents.uploads.repository import UploadRepository
+from backend.documents.views import (
+    Classification,
+    DocumentPath,
+    DocumentSummary,
+    DocumentWhole,
+    Status,
+    summary_of,
+    whole_of,
+)
 from backend.errors import Invalid
 from backend.web import Answer, answer, cookie_allowed, principal, services
 
 api = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 
-_SUMMARY_CHARACTERS = 200
-
 
 class CursorInvalid(Invalid):
-    """This cursor is not one of ours."""
-
-
-class DocumentPath(BaseModel):
-    document_id: UUID
+    """This cursor is not one of ours, or belongs to a list sorted otherwise."""
 
 
 class Listing(BaseModel):
     limit: int = Field(50, ge=1, le=200)
     offset: int = Field(0, ge=0, le=100_000)
     cursor: str | None = Field(
-        None, max_length=200, description="next_cursor of the page before; wins over offset"
+        None, max_length=8000, description="next_cursor of the page before; wins over offset"
     )
+    status: Status | None = None
+    classification: Classification | None = None
+    source_type: str | None = Field(None, max_length=100)
+    needs_review: bool = Field(False, description="Only those nobody has decided on and the rules doubt")
+    search: str | None = Field(None, max_length=200, description="Part of a title, a file name or an author")
+    sort: Literal["created_at", "updated_at", "source_created_at", "title", "byte_size", "confidence"] = (
+        "created_at"
+    )
+    order: Literal["asc", "desc"] = "desc"
 
 
-class DocumentSummary(BaseModel):
-    id: str
-    tenant_id: str
-    connector_id: str | None
-    external_id: str
-    title: str
-    summary: str
-    source_type: str
-    kind: str
-    classification: str
-    status: str = "classified"
-    sender: str | None
-    url: str | None
-    created_at: str
-    updated_at: str
-    source_created_at: str | None
-    source_updated_at: str | None
-    metadata: dict[str, Any]
-    structured_summary: dict[str, str] | None = None
-    is_deleted: bool = False
+class Reviewing(BaseModel):
+    classification: Classification | None = None
+    limit: int = Field(20, ge=1, le=100)
+    offset: int = Field(0, ge=0, le=100_000)
 
 
-class DocumentWhole(DocumentSummary):
-    content: str
-    content_html: str | None = None
-    sender_email: str | None = None
-    recipients: list[str] | None = None
+class Place(BaseModel):
+    start: int | None = Field(None, ge=0, description="First character to show marked")
+    end: int | None = Field(None, ge=0, description="One past the last")
 
 
 class Pagination(BaseModel):
@@ -84,31 +79,60 @@ class DocumentAnswer(Answer):
     document: DocumentWhole
 
 
+class StatisticsView(BaseModel):
+    by_status: dict[str, int]
+    by_classification: dict[str, int]
+    by_source_type: dict[str, int]
+    needs_review: int
+    average_confidence: float | None
+    total_documents: int
+    uploaded_files: int
+    uploaded_bytes: int
+
+
+class StatisticsAnswer(Answer):
+    stats: StatisticsView
+
+
 @api.get("/api/documents", responses={200: DocumentList})
 def list_documents(query: Listing) -> Response:
-    """The workspace's documents, the newest first."""
+    """The workspace's documents, the newest first unless sorted otherwise."""
+    which = Filter(
+        status=query.status,
+        classification=query.classification,
+        source_type=query.source_type,
+        search=query.search,
+        needs_review=query.needs_review,
+    )
+    return _page_of(which, query)
+
+
+@api.get("/api/documents/review", responses={200: DocumentList})
+def list_for_review(query: Reviewing) -> Response:
+    """What a person should look at, the most doubtful first."""
+    which = Filter(classification=query.classification, needs_review=True)
+    listing = Listing(limit=query.limit, offset=query.offset, sort="confidence", order="asc", cursor=None)
+    return _page_of(which, listing)
+
+
+@api.get("/api/documents/stats", responses={200: StatisticsAnswer})
+def statistics() -> Response:
+    """How many documents there are, by status, classification and source."""
     who = principal()
-    before = _read_cursor(query.cursor) if query.cursor else None
     with services().db.transaction(who.tenant_id) as session:
-        repository = DocumentRepository(session)
-        rows = list(
-            repository.list_newest(
-                who.tenant_id, limit=query.limit + 1, offset=0 if before else query.offset, before=before
-            )
-        )
-        total = repository.count_all(who.tenant_id)
-    page = rows[: query.limit]
-    has_more = len(rows) > query.limit
-    pagination = Pagination(
-        total=total,
-        limit=query.limit,
-        offset=query.offset,
-        has_more=has_more,
-        next_cursor=_cursor(page[-1]) if has_more else None,
+        found = DocumentListing(session).statistics(who.tenant_id)
+        files, size = UploadRepository(session).usage(who.tenant_id)
+    stats = StatisticsView(
+        by_status=dict(found.by_status),
+        by_classification=dict(found.by_classification),
+        by_source_type=dict(found.by_source_type),
+        needs_review=found.needs_review,
+        average_confidence=found.average_confidence,
+        total_documents=found.total,
+        uploaded_files=files,
+        uploaded_bytes=size,
     )
-    return answer(
-        DocumentList(documents=[DocumentSummary(**_summary(d)) for d in page], pagination=pagination)
-    )
+    return answer(StatisticsAnswer(stats=stats))
 
 
 @api.get("/api/documents/<document_id>", responses={200: DocumentAnswer})
@@ -117,79 +141,87 @@ def get_document(path: DocumentPath) -> Response:
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         document = DocumentRepository(session).get(who.tenant_id, path.document_id)
-    return answer(DocumentAnswer(document=DocumentWhole(**_summary(document), content=document.content)))
+        has_original = UploadRepository(session).list_with_original(who.tenant_id, [document.id])
+    return answer(DocumentAnswer(document=whole_of(document, file_url=_file_url(document.id, has_original))))
 
 
 @api.get("/api/document/<document_id>/view", responses={200: None})
 @cookie_allowed
-def view_document(path: DocumentPath) -> Response:
-    """A page that shows the document, for the links in answers; the session cookie opens it."""
+def view_document(path: DocumentPath, query: Place) -> Response:
+    """A page that shows the document, for the links in answers; the session cookie opens it.
+
+    `start` and `end` of a passage mark it, and `#passage` goes there.
+    """
     who = principal()
     with services().db.transaction(who.tenant_id) as session:
         document = DocumentRepository(session).get(who.tenant_id, path.document_id)
-    response = Response(_page(document), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
-    )
+    response = Response(page(document, query.start, query.end), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
 
-def _summary(document: Document) -> dict[str, Any]:
-    return {
-        "id": str(document.id),
-        "tenant_id": str(document.tenant_id),
-        "connector_id": str(document.connector_id) if document.connector_id else None,
-        "external_id": document.external_id,
-        "title": document.title,
-        "summary": " ".join(document.content[: 2 * _SUMMARY_CHARACTERS].split())[:_SUMMARY_CHARACTERS],
-        "source_type": document.source_type,
-        "kind": document.kind,
-        "classification": document.classification,
-        "sender": document.author,
-        "url": document.url,
-        "created_at": document.created_at.isoformat(),
-        "updated_at": document.updated_at.isoformat(),
-        "source_created_at": _iso(document.source_created_at),
-        "source_updated_at": _iso(document.source_updated_at),
-        "metadata": {
-            **document.details,
-            "source_url": document.url,
-            "url": document.url,
-            "file_name": document.file_name,
-        },
-    }
-
-
-def _page(document: Document) -> str:
-    facts = " · ".join(
-        escape(fact)
-        for fact in (document.source_type, document.author, _iso(document.source_updated_at))
-        if fact
+def _page_of(which: Filter, query: Listing) -> Response:
+    who = principal()
+    after = _read_cursor(query) if query.cursor else None
+    with services().db.transaction(who.tenant_id) as session:
+        listing = DocumentListing(session)
+        rows = listing.list_page(
+            who.tenant_id,
+            which,
+            limit=query.limit + 1,
+            offset=0 if after else query.offset,
+            sort=query.sort,
+            is_descending=query.order == "desc",
+            after=after,
+        )
+        total = listing.count(who.tenant_id, which)
+        shown = rows[: query.limit]
+        ids = [row.document.id for row in shown]
+        has_original = UploadRepository(session).list_with_original(who.tenant_id, ids)
+    has_more = len(rows) > query.limit
+    pagination = Pagination(
+        total=total,
+        limit=query.limit,
+        offset=query.offset,
+        has_more=has_more,
+        next_cursor=_cursor(query, shown[-1]) if has_more else None,
     )
-    link = ""
-    if document.url and urlsplit(document.url).scheme in ("http", "https"):
-        link = f'<p><a href="{escape(document.url)}" rel="noreferrer noopener">Open the original</a></p>'
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(document.title)}</title><style>body{{font:1rem/1.6 system-ui,sans-serif;max-width:50rem;"
-        "margin:2rem auto;padding:0 1rem}pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}"
-        f"</style></head><body><h1>{escape(document.title)}</h1><p>{facts}</p>{link}"
-        f"<pre>{escape(document.content)}</pre></body></html>"
-    )
+    documents = [
+        summary_of(row.document, row.teaser, file_url=_file_url(row.document.id, has_original))
+        for row in shown
+    ]
+    return answer(DocumentList(documents=documents, pagination=pagination))
 
 
-def _cursor(document: Document) -> str:
-    raw = f"{document.created_at.isoformat()} {document.id}"
-    return base64.urlsafe_b64encode(raw.encode()).decode()
+def _file_url(document_id: UUID, has_original: frozenset[UUID]) -> str | None:
+    if document_id not in has_original:
+        return None
+    return f"{services().settings.public_url}/api/documents/{document_id}/download"
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+def _cursor(query: Listing, last: Listed) -> str:
+    value = last.sort_value
+    place = [
+        query.sort,
+        query.order,
+        value.isoformat() if isinstance(value, datetime) else value,
+        str(last.document.id),
+    ]
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode()
+
+
+def _read_cursor(query: Listing) -> tuple[SortValue, UUID]:
+    """(sort value, id) of the last document of the page before. Raises CursorInvalid."""
     try:
-        moment, _, document_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        return datetime.fromisoformat(moment), UUID(document_id)
-    except (ValueError, binascii.Error) as error:
+        place: Any = json.loads(base64.urlsafe_b64decode((query.cursor or "").encode()))
+        sort, order, value, document_id = place
+        if (sort, order) != (query.sort, query.order):
+            raise CursorInvalid
+        if sort.endswith("_at"):
+            return datetime.fromisoformat(value), UUID(document_id)
+        expected = str if sort == "title" else (int, float)
+        if not isinstance(value, expected) or isinstance(value, bool):
+            raise CursorInvalid
+        return value, UUID(document_id)
+    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
         raise CursorInvalid from error
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -49,6 +49,7 @@ DEFAULTS = (
     # A workspace that talks a lot, through the few addresses its provider calls from.
     Rule("webhooks", By.ADDRESS, 3000, _MINUTE),
     Rule("search", By.USER, 30, _MINUTE),
+    Rule("upload_url", By.USER, 30, _MINUTE),
     Rule("api_keys", By.USER, 20, _MINUTE),
     Rule("changes", By.USER, 300, _MINUTE),
 )
@@ -71,6 +72,7 @@ ROUTES = MappingProxyType(
         ("POST", "/api/webhooks/<connector_type>"): ("webhooks",),
         ("POST", "/api/webhooks/<connector_type>/<address>"): ("webhooks",),
         ("POST", "/api/search"): ("search",),
+        ("POST", "/api/documents/upload-url"): ("upload_url",),
     }
 )
 

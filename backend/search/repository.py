@@ -29,7 +29,7 @@ _SEARCH = text(
         :counted_lexemes, :frequencies, :passages) AS s
     JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
     JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
-    WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown')
+    WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
     ORDER BY s.score DESC, s.chunk_id
     """
 )

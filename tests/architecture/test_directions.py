@@ -29,6 +29,7 @@ LAYERS: Final = (
     ("flows", "wiring"),
     # Signing in has routes like any room; the rest of `tenants` is below, because `web` asks it who is asking.
     (
+        "chats",
         "components",
         "configs",
         "connectors",
@@ -41,6 +42,7 @@ LAYERS: Final = (
         "oauth",
         "ops",
         "search",
+        "searches",
         "sync",
         "tenants.api_keys.routes",
         "tenants.routes",
@@ -90,6 +92,7 @@ WORKERS_ONLY: Final = (
     "backend.documents.parsing",
     "backend.connectors.providers.*.source",
     "backend.flows.sync_connector.handler",
+    "backend.flows.upload_documents.handler",
     "backend.jobs.worker",
 )
 

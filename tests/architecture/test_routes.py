@@ -50,6 +50,10 @@ PUBLIC: Final = MappingProxyType(
 COOKIE: Final = MappingProxyType(
     {
         ("GET", "/api/document/<document_id>/view"): "a link in an answer, opened in a browser; only reads",
+        (
+            "GET",
+            "/api/documents/<document_id>/download",
+        ): "a link to the original, opened in a browser; only reads",
     }
 )
 
@@ -201,13 +205,15 @@ def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
     method, rule = route
     path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
     for part in (
+        "<address>",
+        "<chat_id>",
         "<document_id>",
         "<key_id>",
+        "<run_id>",
+        "<search_id>",
         "<session_id>",
         "<sync_id>",
         "<user_id>",
-        "<run_id>",
-        "<address>",
     ):
         path = path.replace(part, str(uuid4()))
     assert "<" not in path, f"{rule}: say in _call what goes into its path"

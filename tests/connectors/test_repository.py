@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
+from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound
 from backend.connectors.models import Connector
-from backend.connectors.repository import (
-    ConnectorRepository,
-    CredentialRepository,
-    CredentialsNotFound,
-    NotConnected,
-)
+from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.db.transaction import Database
 from backend.keyring import Keyring, SealBroken
 from tests.conftest import Account, TestDatabase

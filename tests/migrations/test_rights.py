@@ -60,6 +60,9 @@ UNIQUE_ACROSS: Final = MappingProxyType(
 #: The columns that must never be read across tenants; nothing the operator role does needs them.
 SEALED_OFF: Final = (
     "api_keys.secret_sha256",
+    "chat_messages.content",
+    "chat_messages.sources",
+    "chats.title",
     "chunks.embedding",
     "chunks.heading_path",
     "chunks.search",
@@ -67,6 +70,8 @@ SEALED_OFF: Final = (
     "component_contents.content",
     "credentials.sealed",
     "documents.author",
+    "documents.classification_reason",
+    "documents.review_note",
     "documents.content",
     "documents.content_sha256",
     "documents.external_id",
@@ -78,6 +83,8 @@ SEALED_OFF: Final = (
     "idempotency_keys.sealed_answer",
     "entity_aliases.alias",
     "entity_aliases.entity_ids",
+    "feedback.answer",
+    "feedback.query",
     "graph_entities.external_key",
     "graph_entities.name",
     "graph_entities.name_key",
@@ -88,6 +95,13 @@ SEALED_OFF: Final = (
     "embedding_cache.embedding",
     "embedding_cache.text_sha256",
     "refresh_tokens.token_sha256",
+    "searches.query",
+    "searches.results",
+    "searches.searched",
+    "uploads.body",
+    "uploads.file_name",
+    "uploads.sha256",
+    "uploads.title",
 )
 
 

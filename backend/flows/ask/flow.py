@@ -11,6 +11,7 @@ from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
 from backend.search.answer import Source, compose
+from backend.search.followup import complete
 from backend.search.llm import ChatModel, generate_answer
 from backend.search.repository import Hit, SearchRepository
 
@@ -45,12 +46,12 @@ def ask(
     expand: Callable[[UUID, str], str] | None = None,
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
 ) -> Reply:
-    """Answers `question` from the tenant's documents; `expand` adds what the tenant calls things, `count_words` says
+    """Answers `question`, which may lean on `history`, from the tenant's documents; `expand` adds what the tenant calls things, `count_words` says
     how frequent its words are.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
-    searched = _expanded(expand, tenant_id, question)
+    searched = _expanded(expand, tenant_id, complete(question, history))
     words = _counted(count_words, tenant_id)
     vector = embedder.embed([searched])[0]
     with db.transaction(tenant_id) as session:

@@ -3,12 +3,14 @@
 import re
 import time
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field, StringConstraints
 
 from backend.flows.ask.flow import Reply, ask
+from backend.flows.ask.log import log_search
 from backend.search.repository import Hit
 from backend.web import Answer, answer, only_reads, principal, services
 
@@ -45,6 +47,7 @@ class SourceView(BaseModel):
     heading_path: list[str]
     start_offset: int = Field(description="Where the passage begins in the document's text")
     end_offset: int
+    view_url: str = Field(description="Opens the document at the passage")
     metadata: dict[str, Any]
 
 
@@ -58,6 +61,9 @@ class CitationView(BaseModel):
 
 
 class SearchAnswer(Answer):
+    search_id: str | None = Field(
+        description="For clicks and feedback; null if searches are not written down"
+    )
     answer: str
     sources: list[SourceView]
     citations: list[CitationView]
@@ -90,13 +96,18 @@ def search(body: Question) -> Response:
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
     )
-    return answer(_view(body, reply, time.perf_counter() - started))
+    seconds = time.perf_counter() - started
+    search_id = log_search(
+        s.db, s.configs, who.tenant_id, who.user_id, query=body.query, reply=reply, seconds=seconds
+    )
+    return answer(_view(body, reply, seconds, search_id))
 
 
-def _view(body: Question, reply: Reply, seconds: float) -> SearchAnswer:
+def _view(body: Question, reply: Reply, seconds: float, search_id: UUID | None) -> SearchAnswer:
     kinds = {"generated": "enhanced_rag", "extractive": "basic_rag"}
     return SearchAnswer.model_validate(
         {
+            "search_id": str(search_id) if search_id else None,
             "answer": reply.text,
             "sources": [_source(hit) for hit in reply.hits] if body.include_sources else [],
             "citations": [
@@ -139,6 +150,8 @@ def _source(hit: Hit) -> SourceView:
         heading_path=list(hit.heading_path),
         start_offset=hit.start_offset,
         end_offset=hit.end_offset,
+        view_url=f"{services().settings.public_url}/api/document/{hit.document_id}/view"
+        f"?start={hit.start_offset}&end={hit.end_offset}#passage",
         metadata={
             **hit.metadata,
             "file_name": _BREAKS_LINKS.sub(" ", hit.title).strip() or "document",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -13,7 +14,7 @@ from backend.connectors.providers.contract import (
     ProviderRefused,
 )
 from backend.connectors.providers.provider import Choice, Provider, load
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.errors import Invalid, NotFound
 from backend.flows.schedule_sync.flow import plan

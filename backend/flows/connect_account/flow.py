@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Account, Credentials, OAuthProvider
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.errors import Invalid
 from backend.flows.schedule_sync.flow import plan

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import structlog
 
+from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, OAuthProvider
 from backend.connectors.providers.provider import Provider
 from backend.connectors.removals.repository import RemovalRepository
-from backend.connectors.repository import ConnectorRepository, CredentialRepository, CredentialsNotFound
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.documents.sources.repository import SourceDocumentRepository
 from backend.errors import StateError

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 from prometheus_client import Counter
 
+from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound, Opened
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -16,7 +17,6 @@ from backend.connectors.providers.contract import (
     OAuthProvider,
     ProviderUnavailable,
 )
-from backend.connectors.repository import CredentialRepository, CredentialsNotFound, Opened
 from backend.db.transaction import Database, DatabaseUnavailable
 from backend.errors import StateError
 from backend.keyring import Keyring, SealBroken

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from pydantic import Field
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials, Opening
 from backend.connectors.providers.provider import Choice, Provider, SourceSettings
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.sync.positions.repository import SyncPositionRepository
 from tests.conftest import TestDatabase

@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from werkzeug.test import TestResponse
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.providers.contract import Credentials
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from tests.conftest import TestDatabase
 from tests.emulators.github import GitHubEmulator
 from tests.flows.connect_account.browsers import (

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.credentials.repository import CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.embedded import EmbeddedPostgres
+from backend.documents.listing.repository import DocumentListing
 from backend.documents.repository import DocumentRepository
 from backend.flows.disconnect_source import handler as forgetting
 from backend.flows.disconnect_source.flow import FORGET_KIND
@@ -110,8 +112,8 @@ def test_deleting_goes_on_where_it_was_and_tells_how_far_it_is(
 ) -> None:
     fill(scene)
     with scene.db.transaction(scene.tenant_id) as session:
-        deleted = DocumentRepository(session).list_newest(scene.tenant_id, limit=1)[0]
-        DocumentRepository(session).delete(scene.tenant_id, deleted.id)
+        (deleted,) = DocumentListing(session).list_ids(scene.tenant_id, limit=1)
+        DocumentRepository(session).delete(scene.tenant_id, deleted)
     answer = web.ok("POST", DISCONNECT, person, json={"documents": "delete"})
     assert (answer["success"], answer["removing"]) == (True, True)
     assert github(web, person)["removal"] == {"state": "running", "removed": 0, "total": 5, "error": None}
@@ -241,8 +243,14 @@ def test_worker_killed_in_between_and_another_finishes(
     scene: Scene, web: Instance, person: Person, database: TestDatabase
 ) -> None:
     """Real workers: one is killed while it waits for a document that somebody holds."""
-    fill(scene, 130)
+    fill(scene, 2)
     with database.admin() as connection:
+        connection.execute(
+            "INSERT INTO documents (tenant_id, connector_id, external_id, source_type, kind, title, file_name, mime_type,"
+            " content, content_sha256, byte_size) SELECT %s, %s, 'more-' || lpad(n::text, 3, '0'), 'github', 'doc', 'x',"
+            " 'x', 'text/plain', 'x', sha256('x'), 1 FROM generate_series(1, 128) AS n",
+            (scene.tenant_id, scene.connector.id),
+        )
         # The first batch goes, the second has this document and waits.
         last = connection.execute(
             "SELECT id FROM documents WHERE tenant_id = %s ORDER BY external_id DESC LIMIT 1",

@@ -14,7 +14,7 @@ from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.documents.repository import DocumentNotFound
 from backend.embeddings.providers.local import LocalEmbedder
-from backend.flows.delete_document.flow import delete_document
+from backend.flows.delete_documents.flow import delete_documents
 from backend.flows.import_folder.flow import find_files, import_files
 from backend.flows.ingest_document.flow import prepare
 from backend.flows.ingest_document.store import store_all
@@ -119,11 +119,11 @@ def test_delete_takes_exactly_its_own_facts_along(
     store(item(1, "ada", repository="o/r", labels=["bug"]), item(2, "ada"))
     first = document_ids(db, account, "ada")["item-1"]
     with db.transaction(account.tenant_id) as session:
-        assert delete_document(session, account.tenant_id, first) == 1
+        assert delete_documents(session, account.tenant_id, [first]) == ([first], 1)
     left = (["document item-2", "person ada"], {("ada", "authored", "item-2")})
     assert graph(db, account) == left
     with db.transaction(account.tenant_id) as session, pytest.raises(DocumentNotFound):
-        delete_document(session, account.tenant_id, first)
+        delete_documents(session, account.tenant_id, [first])
     # A sync does not bring it back, nor what it said.
     assert store(item(1, "ada", repository="o/r")) == 0
     assert graph(db, account) == left

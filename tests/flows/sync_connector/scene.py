@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.configs.follower import ConfigFollower
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import (
     Credentials,
@@ -22,7 +23,7 @@ from backend.connectors.providers.contract import (
     SourceItem,
 )
 from backend.connectors.providers.provider import Provider, SourceSettings
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.listen import Listener
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.embeddings.providers.local import LocalEmbedder

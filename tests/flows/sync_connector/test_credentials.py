@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.providers.contract import (
     Credentials,
     CredentialsRejected,
     ProviderUnavailable,
 )
-from backend.connectors.repository import CredentialRepository
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from backend.connectors.providers.contract import CursorExpired, Page
+from backend.documents.listing.repository import DocumentListing
 from backend.documents.repository import DocumentRepository
 from tests.flows.sync_connector.scene import Scene, failure, item
 
@@ -89,8 +90,8 @@ def test_tombstone_of_a_person_outlives_the_source(scene: Scene) -> None:
     scene.sync([item(1)])
     with scene.db.transaction(scene.tenant_id) as session:
         documents = DocumentRepository(session)
-        (document,) = documents.list_newest(scene.tenant_id, limit=9)
-        documents.delete(scene.tenant_id, document.id)
+        (document,) = DocumentListing(session).list_ids(scene.tenant_id, limit=9)
+        documents.delete(scene.tenant_id, document)
     scene.sync(gone(scene, "item-1"))
     scene.sync([item(1)])
     assert scene.stored() == []

@@ -10,10 +10,11 @@ import stamina
 
 from backend.configs.follower import ConfigFollower
 from backend.connectors.catalogue import load_providers
+from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.models import Connector
 from backend.connectors.providers.contract import Credentials
 from backend.connectors.providers.provider import OAuthApp
-from backend.connectors.repository import ConnectorRepository, CredentialRepository
+from backend.connectors.repository import ConnectorRepository
 from backend.db.listen import Listener
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.sync_connector.credentials import CredentialKeeper

@@ -1,0 +1,1 @@
+"""Documents as people look through them: filtered, sorted, page by page, and counted."""

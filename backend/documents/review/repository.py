@@ -1,0 +1,109 @@
+"""Decide on documents: classify (rules, models), confirm, reject."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from backend.documents.classification import UNKNOWN, Classified
+from backend.documents.models import Document
+
+
+class ReviewRepository:
+    """Decisions on documents of one tenant, within the caller's transaction.
+
+    Each method returns the ids it has found; what is deleted or somebody else's is not found.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def classify(self, tenant_id: UUID, found: Mapping[UUID, Classified]) -> Sequence[UUID]:
+        """Stores what rules or a model found; documents on which a person has decided stay as they are."""
+        written: list[UUID] = []
+        # In one order for everybody, so that two of these never wait for each other in a circle.
+        for document_id in sorted(found):
+            one = found[document_id]
+            written += self._session.scalars(
+                update(Document)
+                .where(*_there(tenant_id, [document_id]), Document.status == "classified")
+                .values(
+                    classification=one.classification,
+                    classification_confidence=one.confidence,
+                    classification_reason=one.reason,
+                )
+                .returning(Document.id)
+            )
+        return written
+
+    def reclassify(
+        self, tenant_id: UUID, document_ids: Collection[UUID], classification: str, *, by: UUID
+    ) -> Sequence[UUID]:
+        """A person says what they are."""
+        return self._decide(
+            tenant_id,
+            document_ids,
+            by=by,
+            status="confirmed",
+            classification=classification,
+            classification_confidence=1.0,
+            classification_reason="A person has decided it.",
+            review_note=None,
+        )
+
+    def confirm(self, tenant_id: UUID, document_ids: Collection[UUID], *, by: UUID) -> Sequence[UUID]:
+        """A person says that they are what they are taken for."""
+        return self._decide(
+            tenant_id,
+            document_ids,
+            by=by,
+            status="confirmed",
+            classification_confidence=1.0,
+            review_note=None,
+        )
+
+    def reject(
+        self, tenant_id: UUID, document_ids: Collection[UUID], *, by: UUID, note: str | None = None
+    ) -> Sequence[UUID]:
+        """A person says that they do not belong here: they stay, out of search."""
+        return self._decide(tenant_id, document_ids, by=by, status="rejected", review_note=note)
+
+    def list_undecided(self, tenant_id: UUID, *, limit: int) -> Sequence[UUID]:
+        """Ids of documents that nobody has decided on and whose classification is not known, the oldest first."""
+        return self._session.scalars(
+            select(Document.id)
+            .where(
+                Document.tenant_id == tenant_id,
+                Document.deleted_at.is_(None),
+                Document.status == "classified",
+                Document.classification == UNKNOWN,
+            )
+            .order_by(Document.created_at, Document.id)
+            .limit(limit)
+        ).all()
+
+    def _decide(
+        self, tenant_id: UUID, document_ids: Collection[UUID], *, by: UUID, **values: object
+    ) -> Sequence[UUID]:
+        # Locked in one order for everybody, so that two bulk decisions never wait for each other in a circle.
+        locked = self._session.scalars(
+            select(Document.id)
+            .where(*_there(tenant_id, document_ids))
+            .order_by(Document.id)
+            .with_for_update(key_share=True)
+        ).all()
+        self._session.execute(
+            update(Document)
+            .where(*_there(tenant_id, locked))
+            .values(reviewed_by=by, reviewed_at=func.now(), **values)
+        )
+        return locked
+
+
+def _there(tenant_id: UUID, document_ids: Collection[UUID]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Document.tenant_id == tenant_id,
+        Document.id == func.any(list(document_ids)),
+        Document.deleted_at.is_(None),
+    )

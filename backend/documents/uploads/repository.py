@@ -1,0 +1,209 @@
+"""Hand in (the same bytes once), take for reading, end, list, download, purge."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, undefer
+
+from backend.db.notify import Channel
+from backend.db.transaction import hint
+from backend.documents.models import Document, Upload
+from backend.errors import NotFound, TooLarge
+
+#: How many an INSERT of one request can bring; the size of a request is bounded besides.
+MOST_FILES: Final = 50
+
+
+class QuotaExceeded(TooLarge):
+    """The workspace's room for uploaded files is used up; delete some of them first."""
+
+
+class OriginalNotFound(NotFound):
+    """There is no original file of this document here."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A file as it came."""
+
+    file_name: str
+    mime_type: str
+    body: bytes
+    sha256: bytes
+    title: str | None = None
+    url: str | None = None
+    classification: str | None = None
+
+
+class UploadRepository:
+    """Uploads of one tenant, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, tenant_id: UUID, new: NewUpload, *, by: UUID, quota_bytes: int) -> tuple[Upload, bool]:
+        """Keeps the file: (upload, whether a worker has to read it).
+
+        The same bytes are the same upload, whoever hands them in under whatever name; one that failed gets
+        another try. Raises QuotaExceeded.
+        """
+        # One at a time, or files that fit each alone would not fit together.
+        self._session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended('uploads ' || :tenant_id, 5003))"),
+            {"tenant_id": str(tenant_id)},
+        )
+        known = self._session.scalar(
+            select(Upload).where(Upload.tenant_id == tenant_id, Upload.sha256 == new.sha256).with_for_update()
+        )
+        if known is not None and known.state != "failed":
+            return known, False
+        used = self._session.scalar(
+            select(func.coalesce(func.sum(Upload.byte_size), 0)).where(
+                Upload.tenant_id == tenant_id, Upload.state != "failed"
+            )
+        )
+        if int(used or 0) + len(new.body) > quota_bytes:
+            raise QuotaExceeded
+        values = {
+            "file_name": new.file_name,
+            "title": new.title,
+            "mime_type": new.mime_type,
+            "url": new.url,
+            "classification": new.classification,
+            "byte_size": len(new.body),
+            "sha256": new.sha256,
+            "body": new.body,
+            "state": "waiting",
+            "reason": None,
+            "uploaded_by": by,
+            "finished_at": None,
+        }
+        upload = self._session.scalars(
+            insert(Upload)
+            .values({**values, "tenant_id": tenant_id})
+            .on_conflict_do_update(
+                index_elements=["tenant_id", "sha256"], set_={**values, "created_at": func.now()}
+            )
+            .returning(Upload),
+            execution_options={"populate_existing": True},
+        ).one()
+        return upload, True
+
+    def take(self, tenant_id: UUID, upload_id: UUID) -> Upload | None:
+        """A waiting upload with its bytes, to be read; None if there is nothing to do any more."""
+        return self._session.scalar(
+            select(Upload)
+            .options(undefer(Upload.body))
+            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
+        )
+
+    def is_waiting(self, tenant_id: UUID, upload_id: UUID) -> bool:
+        """Whether it still is; it will be until the transaction ends."""
+        return (
+            self._session.scalar(
+                select(Upload.id)
+                .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
+                .with_for_update()
+            )
+            is not None
+        )
+
+    def finish(self, tenant_id: UUID, upload_id: UUID) -> None:
+        """A document was made of it."""
+        self._end(tenant_id, upload_id, {"state": "stored"})
+
+    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> None:
+        """It cannot be read; its bytes go, the reason stays."""
+        self._end(tenant_id, upload_id, {"state": "failed", "reason": reason, "body": None})
+
+    def find_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> Mapping[UUID, Upload]:
+        """Uploads by id, without their bytes."""
+        rows = self._session.scalars(
+            select(Upload).where(Upload.tenant_id == tenant_id, Upload.id == func.any(list(upload_ids)))
+        )
+        return {upload.id: upload for upload in rows}
+
+    def list_newest(
+        self, tenant_id: UUID, *, state: str | None = None, limit: int = 50, offset: int = 0
+    ) -> Sequence[Upload]:
+        """Uploads without their bytes, the newest first."""
+        query = select(Upload).where(Upload.tenant_id == tenant_id)
+        if state is not None:
+            query = query.where(Upload.state == state)
+        query = query.order_by(Upload.created_at.desc(), Upload.id.desc())
+        return self._session.scalars(query.limit(limit).offset(offset)).all()
+
+    def usage(self, tenant_id: UUID) -> tuple[int, int]:
+        """(files, bytes) kept."""
+        row = self._session.execute(
+            select(func.count(), func.coalesce(func.sum(Upload.byte_size), 0)).where(
+                Upload.tenant_id == tenant_id, Upload.state != "failed"
+            )
+        ).one()
+        return row[0], int(row[1])
+
+    def get_original(self, tenant_id: UUID, document_id: UUID) -> tuple[str, bytes]:
+        """(file name, bytes) of a document as it was handed in. Raises OriginalNotFound."""
+        row = self._session.execute(
+            select(Upload.file_name, Upload.body)
+            .join(Document, (Document.tenant_id == Upload.tenant_id) & (Document.id == Upload.id))
+            .where(
+                Upload.tenant_id == tenant_id,
+                Upload.id == document_id,
+                Upload.state == "stored",
+                Document.deleted_at.is_(None),
+            )
+        ).one_or_none()
+        if row is None or row[1] is None:
+            raise OriginalNotFound
+        return row[0], row[1]
+
+    def list_with_original(self, tenant_id: UUID, document_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these documents can be downloaded as they were handed in."""
+        return frozenset(
+            self._session.scalars(
+                select(Upload.id).where(
+                    Upload.tenant_id == tenant_id,
+                    Upload.id == func.any(list(document_ids)),
+                    Upload.state == "stored",
+                )
+            )
+        )
+
+    def delete(self, tenant_id: UUID, document_ids: Collection[UUID]) -> int:
+        """Deletes the files that these documents were made of; how many there were."""
+        return len(
+            self._session.scalars(
+                delete(Upload)
+                .where(Upload.tenant_id == tenant_id, Upload.id == func.any(list(document_ids)))
+                .returning(Upload.id)
+            ).all()
+        )
+
+    def purge_failed(self, *, older_than: timedelta, limit: int = 1000) -> int:
+        """Deletes failures of more than `older_than` ago (operator transaction); how many."""
+        old = (
+            select(Upload.tenant_id, Upload.id)
+            .where(Upload.state == "failed", Upload.finished_at < func.now() - older_than)
+            .limit(limit)
+            .subquery()
+        )
+        rows = self._session.execute(
+            delete(Upload)
+            .where(Upload.tenant_id == old.c.tenant_id, Upload.id == old.c.id, Upload.state == "failed")
+            .returning(Upload.id)
+        )
+        return len(rows.all())
+
+    def _end(self, tenant_id: UUID, upload_id: UUID, values: Mapping[str, object]) -> None:
+        self._session.execute(
+            update(Upload)
+            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
+            .values(finished_at=func.now(), **values)
+        )
+        hint(self._session, Channel.UPLOADS, tenant_id, upload_id)

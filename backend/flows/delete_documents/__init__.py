@@ -1,0 +1,1 @@
+"""Documents are taken out of search, what only they said out of the graph, their files away, in one transaction."""
