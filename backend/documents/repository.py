@@ -1,9 +1,11 @@
 """Store (whole or not at all), what is known already, get, delete."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -15,27 +17,28 @@ from backend.documents.classification import classify
 from backend.documents.models import Chunk, Document
 from backend.errors import NotFound
 
-#: How words become lexemes, when they are stored and when they are looked for.
-TEXT_SEARCH_CONFIG = "english"
-
+# `words_of` is how questions become lexemes, too.
 _CHUNKS = text(
-    f"""
+    """
     INSERT INTO chunks (tenant_id, document_id, ordinal, text, heading_path, start_offset, end_offset, search,
                         embedding, embedding_model)
     SELECT :tenant_id, :document_id, ordinal, text, ARRAY(SELECT jsonb_array_elements_text(heading_path)),
            start_offset, end_offset,
-           setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', :title), 'A')
-           || setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', heading_path), 'B')
-           || to_tsvector('{TEXT_SEARCH_CONFIG}', text),
+           setweight(words_of(:title), 'A')
+           || setweight(words_of(array_to_string(ARRAY(SELECT jsonb_array_elements_text(heading_path)), E'\\n')), 'B')
+           || words_of(text),
            embedding::halfvec, :model
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
         ordinal integer, text text, heading_path jsonb, start_offset integer, end_offset integer, embedding text)
-    """  # noqa: S608 - the one value is a constant of this module
+    """
 )
 
 
 class DocumentNotFound(NotFound):
     """There is no such document."""
+
+
+_NAME_MARKS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class DocumentRepository:
             {
                 "tenant_id": tenant_id,
                 "document_id": document_id,
-                "title": new.title,
+                "title": _searched_title(new.title, new.file_name),
                 "model": new.embedding_model,
                 "rows": _rows(new.chunks),
             },
@@ -278,6 +281,15 @@ class DocumentRepository:
             .returning(Chunk.id)
         ).all()
         return there, len(chunks)
+
+
+def _searched_title(title: str, file_name: str) -> str:
+    """The title, and the words of the file's name that it lacks: people look for both."""
+    name = _NAME_MARKS.sub(" ", PurePath(file_name).stem)
+    # What looks like a file or a host would become one word.
+    shown = _NAME_MARKS.sub(" ", title) if title == file_name else title
+    said = shown.casefold()
+    return " ".join((shown, *(word for word in name.split() if word.casefold() not in said)))
 
 
 def _rows(chunks: Sequence[NewChunk]) -> str:

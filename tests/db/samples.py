@@ -120,7 +120,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "text": "'lighthouse'",
             "start_offset": "0",
             "end_offset": "10",
-            "search": "to_tsvector('english', 'lighthouse')",
+            "search": "words_of('lighthouse')",
             "embedding": "CAST('[1,0,0]' AS halfvec)",
             "embedding_model": "'sample'",
         },

@@ -29,6 +29,8 @@ _REPLACED: Final = MappingProxyType(
         0xFB06: "st",
     }
 )
+#: A symbol that a PDF's font draws without saying what it is arrives as a ligature; before a number it is a currency.
+_LOST_SYMBOL = re.compile("[\ufb00-\ufb06](?=\\d)")
 _FRONT_MATTER = re.compile(r"\A---\n(?:[^\n]*\n)*?---\n")
 _EMBEDDED_IMAGE = re.compile(r"!\[([^\]\n]*)\]\(data:[^)\s]*\)")
 _CLOSED_LATE = re.compile(r"(?m)^(\*{1,2})(?![\s*])([^\n]*[^\s*])\n+\1$")
@@ -40,7 +42,7 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
 
 def clean_text(text: str) -> str:
     """`text` as it may be stored: composed Unicode, `\\n` line ends, no control or invisible characters."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_REPLACED)
+    text = _LOST_SYMBOL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).translate(_REPLACED)
     return unicodedata.normalize("NFC", text).strip("\n")
 
 
