@@ -89,11 +89,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ (
                   SELECT string_agg(query::text, ' | ')::tsquery FROM weighed
-                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 10000
+                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
               )
               AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
               AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-            LIMIT 10000
+            LIMIT 5000
         ) AS m CROSS JOIN LATERAL (
             SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
                        1 / (1 - least(ts_rank('{1, 1, 1, 1}', m.words, w.query, 0), 0.999))

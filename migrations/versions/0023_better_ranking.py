@@ -39,7 +39,7 @@ WHERE deleted_at IS NULL AND (classification IN ('personal', 'spam') OR status =
 #: that stand in the passage as they do in the question add up to 0.6 of their mean weight (Metzler and Croft, SIGIR 2005).
 #:
 #: Most of the time of a question of common words went into taking the compressed tsvector apart again for every word:
-#: `search || ''` does it once a passage. The passages of the rarest lexemes are looked at, no more than 10,000: if a
+#: `search || ''` does it once a passage. The passages of the rarest lexemes are looked at, no more than 5,000: if a
 #: question has nothing but common words, those of the least common one that come first.
 #:
 #: `allowed` (NULL: all) and `hidden` say which documents count. Passages beyond `per_document` of one document come after all others.
@@ -89,11 +89,11 @@ AS $$
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ (
                   SELECT string_agg(query::text, ' | ')::tsquery FROM weighed
-                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 10000
+                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
               )
               AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
               AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-            LIMIT 10000
+            LIMIT 5000
         ) AS m CROSS JOIN LATERAL (
             SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
                        1 / (1 - least(ts_rank('{1, 1, 1, 1}', m.words, w.query, 0), 0.999))

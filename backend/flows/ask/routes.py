@@ -25,16 +25,18 @@ class Turn(BaseModel):
     content: str = Field(max_length=50_000)
 
 
-_Names = Annotated[tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(max_length=50)]
+_Names = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=50)]
 
 
 class DocumentFilters(BaseModel):
     """Which documents may answer; what is left out lets all of them."""
 
-    source_types: _Names = ()
-    kinds: _Names = ()
-    authors: _Names = Field((), description="Names as the source has them, whatever their case")
-    labels: _Names = Field((), description="Any of them")
+    source_types: _Names = Field(default_factory=list)
+    kinds: _Names = Field(default_factory=list)
+    authors: _Names = Field(
+        default_factory=list, description="Names as the source has them, whatever their case"
+    )
+    labels: _Names = Field(default_factory=list, description="Any of them")
     since: AwareDatetime | None = Field(None, description="Changed at the source at or after")
     until: AwareDatetime | None = Field(None, description="Changed at the source before")
 
