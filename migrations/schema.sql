@@ -30,9 +30,29 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: count_lexemes(text[]); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.count_lexemes(lexemes text[]) RETURNS TABLE(lexeme text, frequency bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT asked.lexeme, (
+        SELECT count(*) FROM chunks AS c
+        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+          AND c.search @@ ('''' || replace(replace(asked.lexeme, '\', '\\'), '''', '''''') || '''')::tsquery
+    )
+    FROM (SELECT DISTINCT word FROM unnest(lexemes) AS word WHERE word <> '') AS asked (lexeme)
+$$;
+
+ALTER FUNCTION public.count_lexemes(lexemes text[]) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION count_lexemes(lexemes text[]); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.count_lexemes(lexemes text[]) IS 'In how many chunks of the transaction''s tenant each of some lexemes stands';
+
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -40,14 +60,14 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
         FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
     ), counted AS MATERIALIZED (
-        SELECT query, coalesce(k.frequency, (
+        SELECT lexeme, query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), weighed AS MATERIALIZED (
-        SELECT query, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
+        SELECT lexeme, query, frequency, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
                sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
         FROM counted CROSS JOIN (
             SELECT coalesce(passages, (
@@ -56,43 +76,96 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             )) AS chunks
         ) AS size
         WHERE frequency > 0
+    ), paired AS MATERIALIZED (
+        SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
+               0.3 * (a.weight + b.weight) AS weight
+        FROM unnest(pair_firsts, pair_seconds, pair_gaps) AS p (one, other, gap)
+        JOIN weighed AS a ON a.lexeme = p.one JOIN weighed AS b ON b.lexeme = p.other
+    ), scored AS MATERIALIZED (
+        SELECT m.id, r.score
+        FROM (
+            SELECT c.id, c.search || ''::tsvector AS words
+            FROM chunks AS c
+            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+              AND c.search @@ (
+                  SELECT string_agg(query::text, ' | ')::tsquery FROM weighed
+                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
+              )
+              AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
+            LIMIT 5000
+        ) AS m CROSS JOIN LATERAL (
+            SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
+                       1 / (1 - least(ts_rank('{1, 1, 1, 1}', m.words, w.query, 0), 0.999))
+                       + 2 / (1 - least(ts_rank('{0, 0, 1, 1}', m.words, w.query, 0), 0.999)) - 3)))) AS score
+            FROM weighed AS w CROSS JOIN (SELECT 1.2 * (0.25 + 0.75 * length(m.words) / 80.0) AS typical) AS n
+            OFFSET 0
+        ) AS r
     ), lexical AS MATERIALIZED (
-        SELECT c.id, sum(w.weight * ts_rank('{0.4, 0.5, 0.6, 0.8}', c.search, w.query, 1)) AS score
-        FROM chunks AS c CROSS JOIN weighed AS w
-        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.search @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM weighed WHERE rarer < 2000)
-        GROUP BY c.tenant_id, c.id
-        ORDER BY score DESC, c.id
-        LIMIT candidates
+        SELECT b.id, b.score + coalesce((SELECT sum(p.weight) FROM paired AS p WHERE b.words @@ p.query), 0) AS score
+        FROM (
+            SELECT s.id, s.score, c.search || ''::tsvector AS words
+            FROM (SELECT id, score FROM scored ORDER BY score DESC, id LIMIT 3 * candidates) AS s
+            JOIN chunks AS c
+                ON c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid AND c.id = s.id
+            OFFSET 0
+        ) AS b
     ), dense AS MATERIALIZED (
         SELECT c.id
         FROM chunks AS c
         WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
           AND c.embedding_model = model
+          AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
+          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
         ORDER BY c.embedding <=> meaning, c.id
         LIMIT candidates
     ), found AS (
-        SELECT c.id, c.document_id, l.score / (SELECT max(score) FROM lexical) AS words,
+        SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
                CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
-        FROM (SELECT id FROM lexical UNION SELECT id FROM dense) AS either
+        FROM (
+            (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
+        ) AS either
         JOIN chunks AS c
             ON c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
             AND c.id = either.id
         LEFT JOIN lexical AS l ON l.id = either.id
+        LEFT JOIN scored AS s ON s.id = either.id
+    ), fused AS (
+        SELECT id, document_id,
+               (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
+               words, similarity
+        FROM found
     )
-    SELECT id, document_id,
-           (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0),
-           words, similarity
-    FROM found
-    ORDER BY 3 DESC, 1
+    SELECT id, document_id, score, words, similarity
+    FROM (
+        SELECT f.*, row_number() OVER (PARTITION BY f.document_id ORDER BY f.score DESC, f.id) AS place FROM fused AS f
+    ) AS placed
+    ORDER BY place > per_document, score DESC, id
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+
+-- Name: words_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
+
+CREATE FUNCTION public.words_of(passage text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(
+        translate(passage, E'\u2018\u2019\u02BC/_*`|~', '''''''      '),
+        '[\u00A1-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u2010-\u206F\u20A0-\u20CF\u2190-\u2BFF\u3000-\u303F'
+        '\uFE00-\uFE0F\uFF00-\uFF0F\U0001F000-\U0001FAFF]+', ' ', 'g'))
+$$;
+
+ALTER FUNCTION public.words_of(passage text) OWNER TO secondbrain_owner;
+
+-- Name: FUNCTION words_of(passage text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON FUNCTION public.words_of(passage text) IS 'The lexemes of a text, for chunks and for questions alike';
 
 SET default_tablespace = '';
 
@@ -3628,6 +3701,10 @@ CREATE INDEX ix_config_versions_revision ON public.config_versions USING btree (
 
 CREATE INDEX ix_connectors_account ON public.connectors USING btree (type, account_id);
 
+-- Name: ix_documents_hidden; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_documents_hidden ON public.documents USING btree (tenant_id) WHERE ((deleted_at IS NULL) AND ((classification = ANY (ARRAY['personal'::text, 'spam'::text])) OR (status = 'rejected'::text)));
+
 -- Name: ix_documents_newest; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
@@ -4565,10 +4642,20 @@ GRANT USAGE ON SCHEMA public TO secondbrain_operator;
 GRANT USAGE ON SCHEMA public TO secondbrain_search;
 GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION count_lexemes(lexemes text[]); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.count_lexemes(lexemes text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
+
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) TO secondbrain_app;
+
+-- Name: FUNCTION words_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
+
+REVOKE ALL ON FUNCTION public.words_of(passage text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.words_of(passage text) TO secondbrain_app;
 
 -- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -32,7 +32,7 @@ class ParserConfig(Config):
     timeout_seconds: int = Field(120, ge=1, le=3600)
     """Reading one document may take so long."""
 
-    chunk_characters: int = Field(2000, ge=200, le=8000)
+    chunk_characters: int = Field(1200, ge=200, le=8000)
     """A passage has at most so many characters."""
 
     chunk_overlap: int = Field(0, ge=0)

@@ -47,6 +47,11 @@ class Document(Base):
             "id",
             postgresql_where="deleted_at IS NULL",
         ),
+        Index(
+            "ix_documents_hidden",
+            "tenant_id",
+            postgresql_where="deleted_at IS NULL AND (classification IN ('personal', 'spam') OR status = 'rejected')",
+        ),
         CheckConstraint("length(content_sha256) = 32", name="content_is_hashed"),
         CheckConstraint("content <> ''", name="content_is_not_empty"),
         CheckConstraint(

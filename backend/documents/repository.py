@@ -12,26 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from backend.documents.classification import classify
+from backend.documents.indexing import STORE_CHUNKS, searched_title
 from backend.documents.models import Chunk, Document
 from backend.errors import NotFound
-
-#: How words become lexemes, when they are stored and when they are looked for.
-TEXT_SEARCH_CONFIG = "english"
-
-_CHUNKS = text(
-    f"""
-    INSERT INTO chunks (tenant_id, document_id, ordinal, text, heading_path, start_offset, end_offset, search,
-                        embedding, embedding_model)
-    SELECT :tenant_id, :document_id, ordinal, text, ARRAY(SELECT jsonb_array_elements_text(heading_path)),
-           start_offset, end_offset,
-           setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', :title), 'A')
-           || setweight(to_tsvector('{TEXT_SEARCH_CONFIG}', heading_path), 'B')
-           || to_tsvector('{TEXT_SEARCH_CONFIG}', text),
-           embedding::halfvec, :model
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
-        ordinal integer, text text, heading_path jsonb, start_offset integer, end_offset integer, embedding text)
-    """  # noqa: S608 - the one value is a constant of this module
-)
 
 
 class DocumentNotFound(NotFound):
@@ -208,11 +191,11 @@ class DocumentRepository:
             delete(Chunk).where(Chunk.tenant_id == tenant_id, Chunk.document_id == document_id)
         )
         self._session.execute(
-            _CHUNKS,
+            text(STORE_CHUNKS),
             {
                 "tenant_id": tenant_id,
                 "document_id": document_id,
-                "title": new.title,
+                "title": searched_title(new.title, new.file_name),
                 "model": new.embedding_model,
                 "rows": _rows(new.chunks),
             },

@@ -1,8 +1,11 @@
 """The hybrid query."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +15,31 @@ from sqlalchemy.orm import Session
 #: Passages each of the two rankings puts forward.
 CANDIDATES = 100
 
-#: Weight of the score by meaning; the rest is the weight of the score by words. The largest of a few tried with
-#: which the vectors of the default model never made an answer worse than words alone.
-DENSE_WEIGHT = 0.3
+#: Weight of the score by meaning; the rest is the weight of the score by words. Of a few tried, the largest with which
+#: company documents lost nothing against smaller ones; what other weights gain and lose is in docs/benchmarks.md.
+DENSE_WEIGHT = 0.4
 
-_LEXEMES = text("SELECT tsvector_to_array(to_tsvector('english', :question))")
+#: So many passages of one document may come before all other documents' passages have.
+PER_DOCUMENT = 5
 
-# A question's lexemes count each on its own: people ask in sentences, and no passage has all their words.
+#: Two words of a question belong together if no more than this many places apart: "cost of travel".
+_LONGEST_GAP = 3
+#: A longer question is a text; what its first words say is enough.
+_MOST_PAIRS = 24
+
+_LEXEMES = text("SELECT lexeme, positions FROM unnest(words_of(:question)) ORDER BY positions[1], lexeme")
+
+_WORDS = text(
+    "SELECT tsvector_to_array(words_of(word)) FROM unnest(CAST(:words AS text[])) WITH ORDINALITY"
+    " AS w (word, place) ORDER BY place"
+)
+
+_COUNTS = text("SELECT lexeme, frequency FROM count_lexemes(:lexemes)")
+
+_PASSAGES = text("SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id")
+
+# A question's lexemes count each on its own: people ask in sentences, and no passage has all their words. What nobody
+# may find is left out before the best are chosen, and looked for once more in what comes back.
 _SEARCH = text(
     """
     SELECT s.chunk_id, s.document_id, s.score, s.lexical_score, s.similarity,
@@ -26,13 +47,55 @@ _SEARCH = text(
            d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at
     FROM search_chunks(
         :lexemes, CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight,
-        :counted_lexemes, :frequencies, :passages) AS s
+        :counted_lexemes, :frequencies, :passages, :pair_firsts, :pair_seconds, :pair_gaps,
+        CASE WHEN :is_filtered THEN ARRAY(
+            SELECT d.id FROM documents AS d
+            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
+              AND (CAST(:source_types AS text[]) = '{}' OR d.source_type = ANY (:source_types))
+              AND (CAST(:kinds AS text[]) = '{}' OR d.kind = ANY (:kinds))
+              AND (CAST(:authors AS text[]) = '{}' OR lower(d.author) = ANY (:authors))
+              AND (CAST(:labels AS text[]) = '{}' OR jsonb_exists_any(d.metadata -> 'labels', :labels))
+              AND (CAST(:since AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) >= :since)
+              AND (CAST(:until AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) < :until)
+        ) END, ARRAY(
+            SELECT d.id FROM documents AS d
+            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
+              AND (d.classification IN ('personal', 'spam') OR d.status = 'rejected')
+        ), :per_document) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
     JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
     JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
     WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
-    ORDER BY s.score DESC, s.chunk_id
+    ORDER BY s.place
     """
 )
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which documents may answer; what is empty or None lets all of them.
+
+    `authors` whatever their case; `labels`: any of them; `since` up to but not including `until`, by when the document
+    last changed at its source, or came here.
+    """
+
+    source_types: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    authors: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A question whose words are counted: `words` is what `search` takes; `spans` are the places of its words
+    (first character, one past the last) with how much each says: the logarithm of how rare it is, 0 for a word that
+    all questions have."""
+
+    words: tuple[int, Mapping[str, int]]
+    spans: Sequence[tuple[int, int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +131,32 @@ class SearchRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def weigh(
+        self, tenant_id: UUID, question: str, *, words: tuple[int, Mapping[str, int]] | None = None
+    ) -> Weighed:
+        """How much each word of `question` says among the tenant's passages.
+
+        `words` is what is known already, as for `search`; the others are counted.
+        """
+        places = [match.span() for match in _WORD.finditer(question)]
+        asked = {"words": [question[start:end] for start, end in places]}
+        lexemes = [set(found) for found in self._session.scalars(_WORDS, asked)]
+        known = dict(words[1]) if words else {}
+        wanted = {lexeme for lexeme, _ in self._lexemes(question)}.union(*lexemes)
+        if unknown := wanted - known.keys():
+            known |= {
+                lexeme: count for lexeme, count in self._session.execute(_COUNTS, {"lexemes": list(unknown)})
+            }
+        passages = (
+            words[0] if words else self._session.execute(_PASSAGES, {"tenant_id": tenant_id}).scalar_one()
+        )
+        frequencies = {lexeme: known[lexeme] for lexeme in wanted}
+        spans = [
+            (start, end, max((_rarity(frequencies[lexeme], passages) for lexeme in found), default=0.0))
+            for (start, end), found in zip(places, lexemes, strict=True)
+        ]
+        return Weighed((passages, frequencies), spans)
+
     def search(
         self,
         tenant_id: UUID,
@@ -78,32 +167,53 @@ class SearchRepository:
         limit: int,
         dense_weight: float = DENSE_WEIGHT,
         words: tuple[int, Mapping[str, int]] | None = None,
+        filters: Filters | None = None,
     ) -> list[Hit]:
-        """Up to `limit` passages, the best first.
+        """Up to `limit` passages, the best first; beyond five of one document, its others come after all others.
 
         `embedding` is the question's unit vector made by `model`; passages embedded by another model are ranked
         by their words alone. `words` is what is known already: how many passages there are, and in about how many of
         them frequent lexemes stand; what it does not say is counted.
         """
-        lexemes: list[str] = self._session.execute(_LEXEMES, {"question": question}).scalar_one()
+        lexemes = self._lexemes(question)
         passages, known = words or (None, {})
-        counted = [lexeme for lexeme in lexemes if lexeme in known]
+        counted = [lexeme for lexeme, _ in lexemes if lexeme in known]
+        pairs = _pairs(lexemes)
+        chosen = filters or Filters()
         rows = self._session.execute(
             _SEARCH,
             {
                 "tenant_id": tenant_id,
-                "lexemes": lexemes,
+                "lexemes": [lexeme for lexeme, _ in lexemes],
                 "counted_lexemes": counted,
                 "frequencies": [known[lexeme] for lexeme in counted],
                 "passages": passages,
+                "pair_firsts": [first for first, _, _ in pairs],
+                "pair_seconds": [second for _, second, _ in pairs],
+                "pair_gaps": [gap for _, _, gap in pairs],
                 "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
                 "model": model,
-                "candidates": CANDIDATES,
+                "candidates": max(CANDIDATES, limit),
                 "results": limit,
                 "dense_weight": dense_weight,
+                "per_document": PER_DOCUMENT,
+                "is_filtered": chosen != Filters(),
+                "source_types": list(chosen.source_types),
+                "kinds": list(chosen.kinds),
+                "authors": [author.lower() for author in chosen.authors],
+                "labels": list(chosen.labels),
+                "since": chosen.since,
+                "until": chosen.until,
             },
         ).all()
         return [Hit(*row) for row in rows]
+
+    def _lexemes(self, question: str) -> list[tuple[str, list[int]]]:
+        """(lexeme, its places) of the question, in the order of its words."""
+        return [
+            (row.lexeme, list(row.positions))
+            for row in self._session.execute(_LEXEMES, {"question": question})
+        ]
 
     def has_documents(self, tenant_id: UUID) -> bool:
         """Whether there is anything to search."""
@@ -113,3 +223,19 @@ class SearchRepository:
                 {"tenant_id": tenant_id},
             )
         )
+
+
+def _rarity(frequency: int, passages: int) -> float:
+    """Inverse document frequency, as BM25 and the search function have it."""
+    return math.log(1 + (max(passages - frequency, 0) + 0.5) / (frequency + 0.5))
+
+
+def _pairs(lexemes: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, str, int]]:
+    """(lexeme, the one that follows it, how many places later), each once."""
+    placed = sorted((place, lexeme) for lexeme, places in lexemes for place in places)
+    near = {
+        (first, second, later - place): None
+        for (place, first), (later, second) in pairwise(placed)
+        if first != second and 0 < later - place <= _LONGEST_GAP
+    }
+    return list(near)[:_MOST_PAIRS]

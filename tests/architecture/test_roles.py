@@ -1,5 +1,6 @@
 """Viewers look, members change, administrators decide: over all routes there are."""
 
+import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +20,14 @@ FOR_EVERYBODY: Final = MappingProxyType(
         ("DELETE", "/api/auth/sessions/<session_id>"): "one's own sessions",
         ("POST", "/api/auth/api-keys"): "one's own keys, which can do no more than oneself",
         ("DELETE", "/api/auth/api-keys/<key_id>"): "one's own keys",
+        ("POST", "/api/chat/conversations"): "one's own conversations",
+        ("PUT", "/api/chat/conversations/<chat_id>"): "one's own conversations",
+        ("DELETE", "/api/chat/conversations/<chat_id>"): "one's own conversations",
+        ("POST", "/api/chat/conversations/<chat_id>/messages"): "one's own conversations",
+        ("POST", "/api/chat/conversations/bulk-archive"): "one's own conversations",
+        ("POST", "/api/chat/conversations/bulk-delete"): "one's own conversations",
+        ("POST", "/api/feedback"): "what one thinks of an answer",
+        ("POST", "/api/search/<search_id>/click"): "what one opened of one's own search",
     }
 )
 
@@ -34,6 +43,7 @@ NOT_FOR_VIEWERS: Final = MappingProxyType(
         ("GET", "/api/admin/config/<name>/history"): "administration",
         ("GET", "/api/admin/parser"): "administration",
         ("GET", "/api/admin/users"): "administration",
+        ("GET", "/api/admin/searches"): "administration",
     }
 )
 
@@ -41,6 +51,7 @@ FOR_ADMINISTRATORS: Final = ("/api/admin/",)
 ADMINISTRATORS_ALONE: Final = frozenset(
     {
         ("POST", "/api/integrations/<connector_type>/disconnect"),
+        ("DELETE", "/api/documents/all"),
         ("GET", "/api/integrations/<connector_type>/webhook"),
     }
 )
@@ -70,6 +81,9 @@ BODY: Final = MappingProxyType(
         "access_token": "x",
         "documents": "keep",
         "version": 1,
+        "classification": "work",
+        "document_ids": [],
+        "url": "https://nothing.invalid/",
     }
 )
 
@@ -91,6 +105,4 @@ def test_members_change_sources_and_administer_nothing(web: Instance) -> None:
 
 def _path(rule: str) -> str:
     path = rule.replace("<connector_type>", "github").replace("<name>", "parser")
-    for part in ("document_id", "key_id", "session_id", "sync_id", "user_id", "run_id", "address"):
-        path = path.replace(f"<{part}>", str(uuid4()))
-    return path
+    return re.sub(r"<\w+>", lambda _: str(uuid4()), path)

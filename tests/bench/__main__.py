@@ -13,6 +13,7 @@ BENCHES = MappingProxyType(
         "jobs": "claim and finish jobs, beside Postgres queue libraries",
         "streams": "from a commit to a thousand clients of another instance, beside Redis",
         "notify": "what notifications cost writers",
+        "quality": "judged collections through the whole pipeline, beside BM25, vectors alone and rank fusion",
         "memory": "a web instance and a worker with 100 active tenants",
     }
 )

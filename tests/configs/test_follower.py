@@ -90,7 +90,10 @@ def test_installation_s_change_reaches_tenants_without_their_own(
     own, general = own_database.make_tenant().tenant_id, own_database.make_tenant().tenant_id
     publish(own_database.db, own, 500)
     follower, _ = follow()
-    assert (characters(follower, own), characters(follower, general)) == (500, 2000)
+    assert (characters(follower, own), characters(follower, general)) == (
+        500,
+        ParserConfig().chunk_characters,
+    )
     publish(own_database.db, None, 900)
     seconds_until(lambda: characters(follower, general) == 900)
     assert characters(follower, own) == 500
@@ -135,7 +138,7 @@ def test_change_while_a_copy_is_made_is_not_missed(
 def test_whoever_does_not_follow_asks_every_time(own_database: TestDatabase) -> None:
     tenant_id = own_database.make_tenant().tenant_id
     follower = ConfigFollower(own_database.db, Listener(own_database.url))
-    assert characters(follower, tenant_id) == 2000
+    assert characters(follower, tenant_id) == ParserConfig().chunk_characters
     publish(own_database.db, tenant_id, 500)
     assert characters(follower, tenant_id) == 500
 
@@ -160,7 +163,7 @@ def test_outage_ends_following_and_comes_back(
 ) -> None:
     tenant_id = own_database.make_tenant().tenant_id
     follower, _ = follow()
-    assert characters(follower, tenant_id) == 2000
+    assert characters(follower, tenant_id) == ParserConfig().chunk_characters
 
     def unavailable(self: ConfigRepository, *, since: int) -> object:
         raise DatabaseUnavailable

@@ -121,6 +121,12 @@ def test_parse_word_keeps_tabs_and_characters_written_as_references() -> None:
     assert "left right" in text
 
 
+def test_parse_gives_a_title_without_marks() -> None:
+    document = parse(b"# \\# Rates\n\ntext\n", file_name="a.md", mime_type=None)
+
+    assert document.title == "Rates"
+
+
 def test_clean_extracted_keeps_blocks_apart_but_not_in_code() -> None:
     extracted = "- item\n| A | B |\n| --- | --- |\n| 1 | 2 |\ntext\n## Head\n\n\n\n```\ncode\n# comment\n```"
 

@@ -233,7 +233,7 @@ def test_viewer_reads_and_changes_nothing(web: Instance, person: Person, store: 
         ("POST", "/api/documents/bulk/reject", many),
         ("POST", "/api/documents/classify", {}),
     ):
-        problem(web.call(method, path, viewer, json=sent), 403, "VIEWERS_MAY_NOT_CHANGE")
+        problem(web.call(method, path, viewer, json=sent), 403, "VIEWERS_ONLY_LOOK")
     assert found(web, person) == {plan}
 
 

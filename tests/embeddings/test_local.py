@@ -55,6 +55,19 @@ def test_embed_puts_similar_meanings_near(embedder: LocalEmbedder) -> None:
     assert question @ near > question @ far + 0.2
 
 
+def test_embed_weighted_counts_words_as_they_weigh(embedder: LocalEmbedder) -> None:
+    text = "the luggage of Zoë"
+    luggage, zoe = (4, 11, 1.0), (15, 18, 1.0)
+    (both, alone, luggage_alone) = embedder.embed([text, "luggage Zoë", "luggage"])
+
+    assert embedder.embed_weighted(text, [luggage]) @ luggage_alone > 0.99
+    assert embedder.embed_weighted(text, [luggage, zoe]) @ alone > 0.95
+    np.testing.assert_allclose(embedder.embed_weighted(text, [(0, len(text), 3.0)]), both, atol=1e-3)
+    np.testing.assert_allclose(embedder.embed_weighted(text, [(0, 3, 0.0)]), both, atol=1e-6)
+    with pytest.raises(NotEmbeddable):
+        embedder.embed_weighted(" ", [])
+
+
 def test_embed_of_nothing_has_no_rows(embedder: LocalEmbedder) -> None:
     assert embedder.embed([]).shape == (0, 256)
 

@@ -108,7 +108,7 @@ def test_delete_document_takes_its_facts_along(
     document = next(d["id"] for d in listed if d["external_id"] == "mine")
     assert len(entities(web, person, "?kind=repository")) == 1
     viewer = web.colleague(person, role="viewer")
-    problem(web.call("DELETE", f"/api/documents/{document}", viewer), 403, "VIEWERS_MAY_NOT_DELETE")
+    problem(web.call("DELETE", f"/api/documents/{document}", viewer), 403, "VIEWERS_ONLY_LOOK")
     stranger = web.sign_in()
     problem(web.call("DELETE", f"/api/documents/{document}", stranger), 404, "DOCUMENT_NOT_FOUND")
     assert len(entities(web, person, "?kind=repository")) == 1

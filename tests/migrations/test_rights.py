@@ -288,18 +288,20 @@ def test_owners_are_the_ones_intended(catalogue: Catalogue) -> None:
     assert owned == [
         ("ops", "v", OPERATOR_ROLE, True),
         ("public", "S", OWNER_ROLE, True),
+        ("public", "count_lexemes", SEARCH_ROLE, True),
         ("public", "r", OWNER_ROLE, True),
         ("public", "search_chunks", SEARCH_ROLE, True),
+        ("public", "words_of", OWNER_ROLE, False),
     ]
 
 
-def test_search_function_is_narrow(catalogue: Catalogue) -> None:
-    """Runs as a role that reads chunks and nothing else, with a fixed search path, for the app alone."""
+def test_search_functions_are_narrow(catalogue: Catalogue) -> None:
+    """They run as a role that reads chunks and nothing else, with a fixed search path, for the app alone."""
     made = rows(
         catalogue,
-        "SELECT proconfig, proacl::text[], provolatile::text FROM pg_proc WHERE proname = 'search_chunks'",
+        "SELECT proconfig, proacl::text[], provolatile::text FROM pg_proc WHERE proname IN ('count_lexemes', 'search_chunks')",
     )
-    assert made == [
+    assert made == 2 * [
         (
             ["search_path=pg_catalog, public, pg_temp"],
             [f"{SEARCH_ROLE}=X/{SEARCH_ROLE}", f"{APP_ROLE}=X/{SEARCH_ROLE}"],

@@ -36,6 +36,12 @@ VALUES: Final = {
         "'{}'::integer[]",
         "NULL::integer[]",
     ),
+    "uuid[]": (
+        "NULL::uuid[]",
+        "'{}'::uuid[]",
+        "ARRAY[gen_random_uuid(), NULL]",
+        "(SELECT array_agg(id) FROM documents)",
+    ),
     "bigint": ("NULL::bigint", "1", "0", "-7", "1000000"),
     "double precision": ("0.5", "0", "1", "-100", "'NaN'::float8", "NULL::float8"),
 }
@@ -131,6 +137,18 @@ def test_naming_the_other_tenant_does_not_help(tenants: tuple[TestDatabase, UUID
         assert len(repository.search(mine, "lighthouse", [1, 0, 0], model="sample", limit=100)) == 1
 
 
+def test_counts_are_of_own_chunks_only(tenants: tuple[TestDatabase, UUID, UUID]) -> None:
+    """Two tenants have one chunk with the word each; without a tenant there is nothing to count."""
+    database, mine, _ = tenants
+    count = "SELECT lexeme, frequency FROM count_lexemes(ARRAY['lighthous', '', 'a'' | ''lighthous', '!nothing', NULL])"
+    with database.db.transaction(mine) as session:
+        own = {str(lexeme): number for lexeme, number in session.execute(text(count))}
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        nobody = connection.execute(count.encode()).fetchall()
+    assert own == {"lighthous": 1, "a' | 'lighthous": 0, "!nothing": 0}
+    assert {number for _, number in nobody} == {0}
+
+
 def test_question_is_never_query_syntax_that_reaches_further(
     tenants: tuple[TestDatabase, UUID, UUID],
 ) -> None:
@@ -162,6 +180,8 @@ def test_table_of_the_same_name_is_not_read_instead(
         "CREATE OR REPLACE FUNCTION public.search_chunks() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "ALTER FUNCTION public.search_chunks SECURITY INVOKER",
         "DROP FUNCTION public.search_chunks",
+        "ALTER FUNCTION public.count_lexemes SECURITY INVOKER",
+        "DROP FUNCTION public.words_of",
     ],
 )
 def test_app_cannot_change_the_function(tenants: tuple[TestDatabase, UUID, UUID], statement: str) -> None:

@@ -40,7 +40,7 @@ VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a'
 # Words as in any language: a few in every passage, most of them in hardly any.
 _CHUNKS: Final = """
 INSERT INTO chunks (tenant_id, document_id, ordinal, text, start_offset, end_offset, search, embedding, embedding_model)
-SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), to_tsvector('english', words), vector::halfvec, 'model'
+SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), words_of(words), vector::halfvec, 'model'
 FROM generate_series(1, %(count)s) AS n,
      LATERAL (SELECT string_agg('word' || (exp(random() * 8.5))::int, ' ') AS words
               FROM generate_series(1, 60 + 0 * n)) AS passage,
@@ -124,6 +124,25 @@ def test_search_counts_no_words_whose_frequency_is_known(filled: tuple[TestDatab
     assert found["known"][1] == found["counted"][1] - 3
 
 
+def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+    """Once for each word that is not known; the search after it counts none again."""
+    database, large, _ = filled
+    question = "word90 word900 word3000"
+    with database.db.transaction(large) as session:
+        repository = SearchRepository(session)
+        before = scans(session)[0]
+        weighed = repository.weigh(large, question, words=(CHUNKS, {"word90": 5_000}))
+        assert scans(session)[0] - before == 2
+        before = scans(session)[0]
+        repository.search(large, question, [1.0] * DIMENSIONS, model="model", limit=20, words=weighed.words)
+        assert scans(session)[0] - before == 1
+    assert weighed.words[0] == CHUNKS
+    assert weighed.words[1] == {"word90": 5_000, **_counts(database, large, "word900", "word3000")}
+    weights = [weight for _, _, weight in weighed.spans]
+    assert weights == sorted(weights)
+    assert weights[0] > 0
+
+
 def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestDatabase, UUID, UUID]) -> None:
     """Neither its words nor its vectors are looked for in the whole table."""
     database, _, small = filled
@@ -197,6 +216,12 @@ def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id:
         "counted_lexemes": "'{}'",
         "frequencies": "'{}'",
         "passages": "NULL",
+        "pair_firsts": f"ARRAY['{words[0]}']",
+        "pair_seconds": f"ARRAY['{words[-1]}']",
+        "pair_gaps": "ARRAY[1]",
+        "allowed": "NULL",
+        "hidden": "'{}'",
+        "per_document": "5",
     }
     connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))
     connection.execute(f"SET ROLE {SEARCH_ROLE}".encode())

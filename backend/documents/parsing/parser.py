@@ -131,7 +131,7 @@ def _finished(document: ParsedDocument) -> ParsedDocument:
     if not title and document.is_markdown:
         # A title stands near the top; there is no need to read a whole book for it.
         title = next((heading.path[-1] for heading in find_headings(text[:20_000])), None)
-    title = " ".join(clean_text(title or "").split())[:MAX_TITLE_CHARACTERS] or None
+    title = " ".join(clean_text(title or "").lstrip("# ").split())[:MAX_TITLE_CHARACTERS] or None
     metadata = {name: clean_text(value) for name, value in document.metadata.items()}
     return replace(document, text=text, title=title, metadata=metadata)
 

@@ -10,10 +10,11 @@ from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
+from backend.flows.ask.retrieve import retrieve
 from backend.search.answer import Source, compose
 from backend.search.followup import complete
 from backend.search.llm import ChatModel, generate_answer
-from backend.search.repository import Hit, SearchRepository
+from backend.search.repository import Filters, Hit, SearchRepository
 
 _log = structlog.get_logger(__name__)
 
@@ -45,23 +46,21 @@ def ask(
     limit: int = 15,
     expand: Callable[[UUID, str], str] | None = None,
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
+    filters: Filters | None = None,
 ) -> Reply:
-    """Answers `question`, which may lean on `history`, from the tenant's documents; `expand` adds what the tenant calls things, `count_words` says
+    """Answers `question`, which may lean on `history`, from the tenant's documents that `filters` lets through;
+    `expand` adds what the tenant calls things, `count_words` says
     how frequent its words are.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
     searched = _expanded(expand, tenant_id, complete(question, history))
     words = _counted(count_words, tenant_id)
-    vector = embedder.embed([searched])[0]
-    with db.transaction(tenant_id) as session:
-        repository = SearchRepository(session)
-        hits = repository.search(
-            tenant_id, searched, vector.tolist(), model=embedder.model, limit=limit, words=words
-        )
-        is_empty = not hits and not repository.has_documents(tenant_id)
-    if is_empty:
-        return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), searched)
+    hits = retrieve(db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters)
+    if not hits:
+        with db.transaction(tenant_id) as session:
+            if not SearchRepository(session).has_documents(tenant_id):
+                return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), searched)
     sources = [
         Source(
             text=hit.text,

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from backend.flows.ask.flow import Reply, ask
 from backend.flows.ask.log import log_search
-from backend.search.repository import Hit
+from backend.search.repository import Filters, Hit
 from backend.web import Answer, answer, only_reads, principal, services
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
@@ -25,11 +25,28 @@ class Turn(BaseModel):
     content: str = Field(max_length=50_000)
 
 
+_Names = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=50)]
+
+
+class DocumentFilters(BaseModel):
+    """Which documents may answer; what is left out lets all of them."""
+
+    source_types: _Names = Field(default_factory=list)
+    kinds: _Names = Field(default_factory=list)
+    authors: _Names = Field(
+        default_factory=list, description="Names as the source has them, whatever their case"
+    )
+    labels: _Names = Field(default_factory=list, description="Any of them")
+    since: AwareDatetime | None = Field(None, description="Changed at the source at or after")
+    until: AwareDatetime | None = Field(None, description="Changed at the source before")
+
+
 class Question(BaseModel):
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
     conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
     top_k: int = Field(15, ge=1, le=50)
     include_sources: bool = True
+    filters: DocumentFilters | None = None
 
 
 class SourceView(BaseModel):
@@ -95,6 +112,7 @@ def search(body: Question) -> Response:
         limit=body.top_k,
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
+        filters=Filters(**body.filters.model_dump()) if body.filters else None,
     )
     seconds = time.perf_counter() - started
     search_id = log_search(

@@ -300,7 +300,7 @@ def test_requests_without_a_usable_file_are_refused(web: Instance, person: Perso
     problem(web.call("POST", "/api/documents/upload", person, json={"title": "x"}), 400, "VALIDATION_ERROR")
     problem(hand_in(web, person, *((f"{n}.txt", b"x") for n in range(51))), 400, "TOO_MANY_FILES")
     viewer = web.colleague(person, role="viewer")
-    problem(hand_in(web, viewer, ("plan.md", PLAN)), 403, "VIEWERS_MAY_NOT_CHANGE")
+    problem(hand_in(web, viewer, ("plan.md", PLAN)), 403, "VIEWERS_ONLY_LOOK")
     assert uploads(web, person) == []
 
 
