@@ -93,8 +93,10 @@ class Fleet:
     def stop(self) -> None:
         """Ends every process at once."""
         for process in (*self.web_processes, *self.workers):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # The number of one that has been waited for may be somebody else's by now.
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         for process in (*self.web_processes, *self.workers):
             process.wait()
 
