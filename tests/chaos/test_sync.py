@@ -24,7 +24,7 @@ from tests.flows.sync_connector.scene import CountingEmbedder, Scene, item
 
 
 def test_sync_through_a_few_faults_has_every_item_once() -> None:
-    outcome = weather(4, items=60, kinds=SHORT, repositories=12, refusal=451)
+    outcome = weather(4, items=300, kinds=SHORT, repositories=12, refusal=451)
     assert outcome.problems == [], "\n".join(outcome.story)
     assert outcome.ended == "completed_with_errors", "one item fails always"
     *faults, over_all = outcome.rows
