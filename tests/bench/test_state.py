@@ -8,7 +8,7 @@ import pytest
 
 from backend.db.embedded import EmbeddedPostgres
 from tests.bench.state import OPERATIONS, add_arguments, measure
-from tests.bench.state.material import BATCH, DIMENSIONS, Material, Side, progress_of
+from tests.bench.state.material import BATCH, CHUNK_CHARACTERS, DIMENSIONS, Material, Side, progress_of
 from tests.bench.state.ours import Ours
 from tests.bench.state.redis_best import RedisUsedWell
 from tests.bench.state.seed import SeedCalls
@@ -51,7 +51,7 @@ def test_all_sides_give_the_same_answer(sides: Mapping[str, Side], material: Mat
         "oauth_begin_consume": "github",
         "progress_write": True,
         "progress_read": progress_of(7),
-        "config_read": 2000,
+        "config_read": CHUNK_CHARACTERS,
         "embedding_get_1": material.vectors[[7]],
         "embedding_get_1_warm": material.vectors[[7]],
         "embedding_get_100": material.vectors[list(material.batch(7))],

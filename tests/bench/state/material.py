@@ -7,6 +7,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.configs.schemas import ParserConfig
+
+#: What nobody has published anything else for: ours serves the schema's own.
+CHUNK_CHARACTERS: Final = ParserConfig().chunk_characters
 DIMENSIONS: Final = 1536
 TEXTS: Final = 300
 BATCH: Final = 100

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import redis
 
-from tests.bench.state.material import BATCH, DIMENSIONS, Material, Vectors, progress_of
+from tests.bench.state.material import BATCH, CHUNK_CHARACTERS, DIMENSIONS, Material, Vectors, progress_of
 
 _DAY = 86_400
 
@@ -20,7 +20,7 @@ class RedisUsedWell:
     def __init__(self, socket: str, material: Material) -> None:
         self.redis = redis.Redis(unix_socket_path=socket, db=1)
         self.material = material
-        self.redis.set("config:parser", b'{"chunk_characters":2000}')
+        self.redis.set("config:parser", json.dumps({"chunk_characters": CHUNK_CHARACTERS}))
         self._put(
             {
                 text: vector.astype(np.float16).tobytes()

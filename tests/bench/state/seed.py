@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import redis
 
-from tests.bench.state.material import BATCH, Material, Vectors, progress_of
+from tests.bench.state.material import BATCH, CHUNK_CHARACTERS, Material, Vectors, progress_of
 
 
 class SeedCalls:
@@ -23,7 +23,7 @@ class SeedCalls:
         self.redis_client = redis.Redis(host="localhost", port=port, db=0, decode_responses=True)
         self.redis_bytes = redis.Redis(host="localhost", port=port, db=0)
         self.material = material
-        self.redis_client.set("config:parser", "2000")
+        self.redis_client.set("config:parser", str(CHUNK_CHARACTERS))
         for text, vector in zip(material.texts, material.vectors, strict=True):
             self.set_embedding(text, vector)
         # pickle.dumps stands in for the plan's `component_data BYTEA -- Pickled Python object`.
