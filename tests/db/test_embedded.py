@@ -1,10 +1,12 @@
 """The bundled server, for real: every test starts its own."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -262,8 +264,11 @@ def test_stop_hurries_on_ctrl_c(server: EmbeddedPostgres) -> None:
     wait_until_dead(backend)
 
 
-def test_url_reaches_server_in_folder_with_spaces_and_accents(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "Ma Doc + é%" / "pg", settings={"fsync": "off"})
+def test_url_reaches_server_in_folder_with_spaces_and_accents(request: pytest.FixtureRequest) -> None:
+    # Short enough for a socket, wherever the tests' own folders are.
+    folder = Path(tempfile.mkdtemp(prefix="tests-"))
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    server = EmbeddedPostgres(folder / "Ma Doc + é%" / "pg", settings={"fsync": "off"})
     try:
         server.start()
         assert server.socket_dir == server.directory

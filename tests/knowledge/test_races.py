@@ -57,7 +57,7 @@ def test_same_entities_in_any_order_are_made_once(
 
     def act(db: Database, number: int) -> None:
         order = random.Random(number)
-        for _ in range(10):
+        for _ in range(5):
             mine = [tuple(order.sample(pair, 2)) for pair in order.sample(pairs, len(pairs))]
             with db.transaction(account.tenant_id) as session:
                 GraphRepository(session).replace(
