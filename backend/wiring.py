@@ -37,7 +37,7 @@ from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.settings import Settings
-from backend.sync.reads import SharedReads
+from backend.sync.feeds import Feeds
 from backend.tenants.passwords import Passwords
 
 
@@ -64,7 +64,7 @@ class Services:
     #: Secrets that providers sign calls for a whole app with, by connector type.
     webhook_secrets: Mapping[str, str]
     http: httpx2.Client
-    run_reads: SharedReads
+    feeds: Feeds
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -154,7 +154,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         ),
         webhook_secrets=_webhook_secrets(settings),
         http=http,
-        run_reads=SharedReads(db),
+        feeds=Feeds(db, listener),
     )
 
 

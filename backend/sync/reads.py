@@ -1,8 +1,8 @@
-"""Reads a run once for everybody in this process who follows it and was woken by the same hint.
+"""Reads a run once for everybody in this process who asks for it at the same moment.
 
-A thousand streams of one run are a thousand greenlets that wake at the same moment. Each reading the row for itself
-would queue up for the pool's connections; here the first one reads, and the others take what it finds. Holds nothing
-that cannot be read again, and only while somebody follows the run.
+A thousand clients come back at once when an instance was restarted. Each reading the row for itself would queue up for
+the pool's connections; here the first one reads, and the others take what it finds. Holds nothing that cannot be read
+again, and only while somebody follows the run.
 """
 
 import threading
@@ -45,6 +45,12 @@ class Reading:
     def wait(self) -> None:
         """Returns once it is done, well or not."""
         self._done.wait()
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it could not be read. Waits for it."""
+        self._done.wait()
+        return self._error
 
     def serves(self, since: float) -> bool:
         """Whether it shows, or will show, the run as it was at `since` or later."""

@@ -1,6 +1,6 @@
 """Follows a run from any instance, as server-sent events; the row is the truth, a notification only a hint.
 
-The subscription exists before the first read, so nothing falls in between. Between two reads no connection and
+The feed listens before the first read, so nothing falls in between. Between two reads no connection and
 no transaction is held. Every frame carries the run's whole state, so a client that comes back (`Last-Event-ID`)
 needs the newest one only; intermediate ones it missed are not repeated.
 """
@@ -14,27 +14,19 @@ from uuid import UUID
 
 from prometheus_client import Gauge
 
-from backend.db.listen import Listener, Subscription
-from backend.db.notify import Channel
-from backend.errors import Unavailable
+from backend.sync.feeds import Feed, Feeds, News
 from backend.sync.models import SyncRun
-from backend.sync.reads import Reading, SharedReads
+from backend.sync.reads import Reading
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
 #: The browser comes back this long after a lost connection, in milliseconds.
 RETRY_MILLISECONDS = 10_000
 HEARTBEAT_SECONDS = 15.0
-#: At most this many frames a second.
-FRAMES_PER_SECOND = 10
 #: After the last event the client closes; whoever does not is closed after this many seconds.
 LINGER_SECONDS = 10.0
 
 _GOES_ON = "Nothing is lost: the next sync goes on from there."
-
-
-#: Whom no hint woke takes what was read within this many seconds.
-_SHARED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,63 +91,49 @@ def error_of(run: SyncRun) -> str | None:
 
 
 def follow(
-    reads: SharedReads,
-    listener: Listener,
-    tenant_id: UUID,
-    run_id: UUID,
-    viewer: Viewer,
-    *,
-    linger: float = LINGER_SECONDS,
+    feeds: Feeds, tenant_id: UUID, run_id: UUID, viewer: Viewer, *, linger: float = LINGER_SECONDS
 ) -> Iterator[str]:
     """Frames of a run until it is over: `current_state` first, then each change, then `complete` or `error`.
 
     Raises SyncRunNotFound before the first frame.
     """
-    with listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id) as changes:
-        reading = reads.read(tenant_id, run_id, since=time.monotonic())
+    with feeds.follow(tenant_id, run_id) as feed:
+        news = feed.newest
+        reading = feeds.reads.read(tenant_id, run_id, since=time.monotonic())
         run = reading.run
         OPEN_STREAMS.inc()
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame(reading, viewer, "current_state")
             if not run.is_finished:
-                yield from _changes(reads, listener, reading, changes, viewer)
+                yield from _changes(reading.run.seq, news, feed, viewer)
             else:
                 yield _frame(reading, viewer)
-            closes_at = time.monotonic() + linger
-            while (left := closes_at - time.monotonic()) > 0:
-                changes.wait(left)
+            time.sleep(linger)
         finally:
             OPEN_STREAMS.dec()
 
 
-def _changes(
-    reads: SharedReads, listener: Listener, reading: Reading, changes: Subscription, viewer: Viewer
-) -> Iterator[str]:
-    run = reading.run
-    spoke_at = frame_at = time.monotonic()
+def _changes(seq: int, news: News, feed: Feed, viewer: Viewer) -> Iterator[str]:
+    spoke_at = time.monotonic()
     while True:
-        patience = min(HEARTBEAT_SECONDS, listener.poll_seconds)
-        woken = changes.wait(patience)
-        if (pause := frame_at + 1 / FRAMES_PER_SECOND - time.monotonic()) > 0:
-            time.sleep(pause)
-        since = changes.woken_at if woken else time.monotonic() - min(_SHARED_SECONDS, patience / 2)
-        try:
-            reading = reads.read(run.tenant_id, run.id, since=since)
-            now = reading.run
-        except Unavailable:
-            # The stream outlives an outage of the database; the client sees a heartbeat, then the state.
-            yield ": the database does not answer, waiting\n\n"
-            time.sleep(1.0)
-            continue
-        if now.seq > run.seq:
-            run = now
-            yield _frame(reading, viewer)
-            spoke_at = frame_at = time.monotonic()
-            if run.is_finished:
-                return
-        elif time.monotonic() - spoke_at >= HEARTBEAT_SECONDS - 0.5:
+        if not news.wait(spoke_at + HEARTBEAT_SECONDS - time.monotonic()):
             yield ": still here\n\n"
             spoke_at = time.monotonic()
+            continue
+        # Whatever a slow client missed in between: a frame holds the whole state.
+        news = feed.newest
+        if news.reading is None:
+            # The stream outlives an outage of the database; the client sees a heartbeat, then the state.
+            yield ": the database does not answer, waiting\n\n"
+            spoke_at = time.monotonic()
+            continue
+        run = news.reading.run
+        if run.seq > seq:
+            seq = run.seq
+            yield _frame(news.reading, viewer)
+            spoke_at = time.monotonic()
+            if run.is_finished:
+                return
 
 
 def _frame(reading: Reading, viewer: Viewer, event: str = "") -> str:

@@ -11,11 +11,13 @@ import pytest
 
 from backend.connectors.repository import ConnectorRepository
 from backend.db.listen import Listener
-from backend.db.transaction import Database
+from backend.db.transaction import Database, DatabaseUnavailable
+from backend.sync.feeds import CHANGES_PER_SECOND, Feeds
 from backend.sync.models import SyncRun
+from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.reads import SharedReads
 from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
-from backend.sync.stream import FRAMES_PER_SECOND, Viewer, follow, progress_of
+from backend.sync.stream import Viewer, follow, progress_of
 from tests.conftest import Account, TestDatabase
 
 
@@ -41,9 +43,9 @@ def run(db: Database, account: Account) -> SyncRun:
 class Watcher:
     """Somebody who follows a run in a thread of their own."""
 
-    def __init__(self, reads: SharedReads, listener: Listener, run: SyncRun) -> None:
+    def __init__(self, feeds: Feeds, run: SyncRun) -> None:
         self.frames: queue.Queue[str | None] = queue.Queue()
-        frames = follow(reads, listener, run.tenant_id, run.id, Viewer("s"), linger=0.0)
+        frames = follow(feeds, run.tenant_id, run.id, Viewer("s"), linger=0.0)
 
         def watch() -> None:
             for frame in frames:
@@ -87,7 +89,7 @@ def test_follow_sends_state_changes_and_the_end(
 ) -> None:
     other = database.connect()
     try:
-        watcher = Watcher(SharedReads(db), listener, run)
+        watcher = Watcher(Feeds(db, listener), run)
         assert watcher.next_event()[0] == "current_state"
         advance(other, run, total=8)
         name, data = watcher.next_event()
@@ -103,13 +105,13 @@ def test_follow_sends_state_changes_and_the_end(
 
 def test_follow_finished_run_sends_state_and_end(db: Database, listener: Listener, run: SyncRun) -> None:
     finish(db, run)
-    watcher = Watcher(SharedReads(db), listener, run)
+    watcher = Watcher(Feeds(db, listener), run)
     assert [watcher.next_event()[0], watcher.next_event()[0]] == ["current_state", "complete"]
     assert watcher.ends()
 
 
 def test_follow_without_a_total_shows_no_percentage(db: Database, listener: Listener, run: SyncRun) -> None:
-    watcher = Watcher(SharedReads(db), listener, run)
+    watcher = Watcher(Feeds(db, listener), run)
     watcher.next_event()
     advance(db, run)
     _, data = watcher.next_event()
@@ -121,7 +123,7 @@ def test_follow_sees_changes_although_hints_are_lost(
     database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 0.2)
-    watcher = Watcher(SharedReads(database.db), listener, run)
+    watcher = Watcher(Feeds(database.db, listener), run)
     watcher.next_event()
     # Past the product, so nobody sends a hint.
     with database.admin() as connection:
@@ -136,7 +138,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 60.0)
     monkeypatch.setattr(Listener, "POLL_UNHEALTHY_SECONDS", 60.0)
-    watcher = Watcher(SharedReads(db), listener, run)
+    watcher = Watcher(Feeds(db, listener), run)
     watcher.next_event()
     with database.admin() as connection:
         # In one statement, so the change falls into the time in which nobody listens.
@@ -155,7 +157,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
     database: TestDatabase, listener: Listener, run: SyncRun
 ) -> None:
-    watcher = Watcher(SharedReads(database.db), listener, run)
+    watcher = Watcher(Feeds(database.db, listener), run)
     watcher.next_event()
     began = time.monotonic()
     for number in range(120):
@@ -165,14 +167,14 @@ def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
     shown = 0
     while watcher.next_event()[1]["current_item"] != "item 119":
         shown += 1
-    assert shown <= FRAMES_PER_SECOND * (time.monotonic() - began) + 1
+    assert shown <= CHANGES_PER_SECOND * (time.monotonic() - began) + 1
     finish(database.db, run)
     assert watcher.next_event()[0] == "complete"
 
 
 def test_follow_unknown_run_raises(db: Database, listener: Listener, account: Account) -> None:
     with pytest.raises(SyncRunNotFound):
-        next(follow(SharedReads(db), listener, account.tenant_id, UUID(int=1), Viewer("s")))
+        next(follow(Feeds(db, listener), account.tenant_id, UUID(int=1), Viewer("s")))
 
 
 def test_follow_by_twenty_shares_one_connection(
@@ -180,8 +182,8 @@ def test_follow_by_twenty_shares_one_connection(
 ) -> None:
     narrow = database.connect(pool_size=1)
     try:
-        reads = SharedReads(narrow)
-        watchers = [Watcher(reads, listener, run) for _ in range(20)]
+        feeds = Feeds(narrow, listener)
+        watchers = [Watcher(feeds, run) for _ in range(20)]
         for watcher in watchers:
             assert watcher.next_event()[0] == "current_state"
         finish(database.db, run)
@@ -249,3 +251,67 @@ def test_progress_leaves_titles_out_when_told(db: Database, run: SyncRun) -> Non
         now = runs.get(run.tenant_id, run.id)
     assert progress_of(now, sync_id="s").data["current_item"] == "Salaries 2026"
     assert "Salaries" not in json.dumps(progress_of(now, sync_id="s", with_note=False).data)
+
+
+def test_feed_reads_once_a_hint_for_all_who_follow(
+    database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = Feeds(database.db, listener)
+    watchers = [Watcher(feeds, run) for _ in range(20)]
+    for watcher in watchers:
+        watcher.next_event()
+    readings: list[object] = []
+    read = SharedReads.read
+
+    def counted(reads: SharedReads, tenant_id: UUID, run_id: UUID, *, since: float) -> object:
+        readings.append(since)
+        return read(reads, tenant_id, run_id, since=since)
+
+    monkeypatch.setattr(SharedReads, "read", counted)
+    finish(database.db, run)
+    for watcher in watchers:
+        assert watcher.next_event()[0] == "complete"
+    assert len(readings) == 1
+
+
+def test_feed_ends_with_its_last_follower_and_starts_anew_for_the_next(
+    database: TestDatabase, listener: Listener, run: SyncRun
+) -> None:
+    def count_threads() -> int:
+        return sum(thread.name == "feed" for thread in threading.enumerate())
+
+    before = count_threads()
+    feeds = Feeds(database.db, listener)
+    with feeds.follow(run.tenant_id, run.id) as first, feeds.follow(run.tenant_id, run.id) as second:
+        assert first is second
+        assert count_threads() == before + 1
+    deadline = time.monotonic() + 10
+    while count_threads() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert count_threads() == before
+    with feeds.follow(run.tenant_id, run.id) as third:
+        assert third is not first
+        news = third.newest
+        advance(database.db, run)
+        assert news.wait(10)
+        assert third.newest.reading is not None
+        assert third.newest.reading.run.processed_count == 2
+
+
+def test_follow_goes_on_after_an_outage(
+    database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher(Feeds(database.db, listener), run)
+    watcher.next_event()
+    with monkeypatch.context() as away:
+
+        def no_answer(*_: object) -> None:
+            raise DatabaseUnavailable
+
+        away.setattr(SyncProgressRepository, "get", no_answer)
+        advance(database.db, run)
+        frame = watcher.frames.get(timeout=10)
+        assert frame is not None
+        assert frame.startswith(": the database does not answer")
+    assert watcher.next_event()[1]["processed_items"] == 2
+    finish(database.db, run)

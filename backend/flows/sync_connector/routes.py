@@ -206,7 +206,7 @@ def stream(path: RunPath) -> Response:
         tenant_id, run_id = who.tenant_id, _run_of(path.sync_id, who.tenant_id)
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
-    run = s.run_reads.read(tenant_id, run_id, since=time.monotonic()).run
+    run = s.feeds.reads.read(tenant_id, run_id, since=time.monotonic()).run
     if who is None and run.is_finished:
         with s.db.transaction(tenant_id) as session:
             if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
@@ -217,7 +217,7 @@ def stream(path: RunPath) -> Response:
 
     viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        follow(s.run_reads, s.listener, tenant_id, run_id, viewer),
+        follow(s.feeds, tenant_id, run_id, viewer),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
