@@ -32,8 +32,9 @@ _COMPLETE = text(statements.COMPLETE)
 _COMPLETE_MANY = text(statements.COMPLETE_MANY)
 
 
-class JobClaims:
-    """How a worker takes jobs, within an operator's unit of work; one statement."""
+class JobStatements:
+    """What is one statement and can be a transaction by itself: a tenant's unit of work enqueues and ends jobs, an
+    operator's claims them."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
@@ -57,18 +58,6 @@ class JobClaims:
         ).all()
         return [Claim(*row[:-1]) for row in rows]
 
-
-class JobRepository(JobClaims):
-    """The queue, within the caller's transaction.
-
-    A tenant's transaction enqueues, holds and ends jobs; an operator's claims and releases. An operator's may
-    not end one, by its rights: so a job always ends in a transaction that can also write what that means.
-    """
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._session = session
-
     def enqueue(
         self,
         tenant_id: UUID,
@@ -80,7 +69,7 @@ class JobRepository(JobClaims):
         max_attempts: int = 10,
     ) -> UUID:
         """Adds a job, which exists from the caller's commit on; returns its id."""
-        job_id: UUID = self._session.execute(
+        job_id: UUID = self._unit.execute(
             _ENQUEUE,
             {
                 "tenant_id": tenant_id,
@@ -91,8 +80,39 @@ class JobRepository(JobClaims):
                 "max_attempts": max_attempts,
             },
         ).scalar_one()
-        hint(self._session, Channel.JOBS, tenant_id, kind)
+        hint(self._unit, Channel.JOBS, tenant_id, kind)
         return job_id
+
+    def complete(self, claim: Claim) -> None:
+        """Ends the job well. Raises LeaseLost."""
+        if not self._unit.execute(_COMPLETE, claim.fence).all():
+            raise LeaseLost
+
+    def complete_many(self, claims: Sequence[Claim]) -> None:
+        """Ends several jobs of one tenant well, all or none: raises LeaseLost when any of them is not ours any more."""
+        ended = self._unit.execute(
+            _COMPLETE_MANY,
+            {
+                "tenant_id": claims[0].tenant_id,
+                "worker_id": claims[0].worker_id,
+                "ids": [claim.id for claim in claims],
+                "leases": [claim.lease for claim in claims],
+            },
+        )
+        if len(ended.all()) != len({claim.id for claim in claims}):
+            raise LeaseLost
+
+
+class JobRepository(JobStatements):
+    """The queue, within the caller's transaction.
+
+    A tenant's transaction enqueues, holds and ends jobs; an operator's claims and releases. An operator's may
+    not end one, by its rights: so a job always ends in a transaction that can also write what that means.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
 
     def hold(self, claim: Claim, *, progressed: bool = False) -> bool:
         """Makes sure that this transaction's writes are still ours to make; False when asked to stop.
@@ -104,25 +124,6 @@ class JobRepository(JobClaims):
         if goes_on is None:
             raise LeaseLost
         return goes_on
-
-    def complete(self, claim: Claim) -> None:
-        """Ends the job well. Raises LeaseLost."""
-        if self._session.scalar(_COMPLETE, claim.fence) is None:
-            raise LeaseLost
-
-    def complete_many(self, claims: Sequence[Claim]) -> None:
-        """Ends several jobs of one tenant well, all or none: raises LeaseLost when any of them is not ours any more."""
-        ended = self._session.execute(
-            _COMPLETE_MANY,
-            {
-                "tenant_id": claims[0].tenant_id,
-                "worker_id": claims[0].worker_id,
-                "ids": [claim.id for claim in claims],
-                "leases": [claim.lease for claim in claims],
-            },
-        )
-        if len(ended.all()) != len({claim.id for claim in claims}):
-            raise LeaseLost
 
     def end_cancelled(self, claim: Claim) -> None:
         """Ends a job that was asked to stop. Raises LeaseLost."""

@@ -21,7 +21,7 @@ from backend.db.transaction import Database, Session
 from backend.errors import StateError, Unavailable
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.heartbeat import Heartbeat
-from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.repository import JobRepository, JobStatements
 from backend.jobs.upkeep import Chore, Upkeep
 
 _log = structlog.get_logger(__name__)
@@ -178,7 +178,7 @@ class Worker:
             return None
         try:
             with self._db.operator_statement() as unit:
-                claims = JobClaims(unit).claim(worker_id, tuple(self._handlers))
+                claims = JobStatements(unit).claim(worker_id, tuple(self._handlers))
         except Unavailable:
             return None
         return claims[0] if claims else None

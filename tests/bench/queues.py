@@ -21,7 +21,7 @@ from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 
-from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.repository import JobStatements
 from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 
@@ -74,12 +74,12 @@ class OurQueue:
 
         def take_and_finish(count: int) -> int:
             with self._db.operator_statement() as unit:
-                claims = JobClaims(unit).claim(worker_id, (_KIND,), count=count, tenant_cap=1000)
+                claims = JobStatements(unit).claim(worker_id, (_KIND,), count=count, tenant_cap=1000)
             for tenant_id, group in itertools.groupby(
                 sorted(claims, key=attrgetter("tenant_id")), attrgetter("tenant_id")
             ):
-                with self._db.transaction(tenant_id) as session:
-                    JobRepository(session).complete_many(list(group))
+                with self._db.statement(tenant_id) as unit:
+                    JobStatements(unit).complete_many(list(group))
             return len(claims)
 
         yield take_and_finish

@@ -8,7 +8,7 @@ import pytest
 
 from backend.connectors.repository import ConnectorRepository
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.repository import JobRepository, JobStatements
 from backend.jobs.workers.repository import WorkerRepository
 from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunNotFound, SyncRunRepository
@@ -49,7 +49,7 @@ def running(own_database: TestDatabase) -> Running:
     with db.operator_transaction() as session:
         worker_id = WorkerRepository(session).register(name="worker", version="0")
     with db.operator_statement() as unit:
-        (claim,) = JobClaims(unit).claim(worker_id, ["sync"])
+        (claim,) = JobStatements(unit).claim(worker_id, ["sync"])
     return Running(own_database, tenant_id, run.id, claim)
 
 

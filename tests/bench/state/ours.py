@@ -15,7 +15,7 @@ from backend.db.listen import Listener
 from backend.embeddings.cached import CachedEmbedder, EmbeddingCache
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.repository import JobRepository, JobStatements
 from backend.jobs.workers.repository import WorkerRepository
 from backend.lru import ByteLRU
 from backend.oauth.repository import OAuthNonceRepository
@@ -125,17 +125,17 @@ class Ours:
 
     def queue_push_pop(self, n: int) -> set[str]:
         tenant_id = self.queues[n % len(self.queues)]
-        with self.db.transaction(tenant_id) as session:
-            JobRepository(session).enqueue(tenant_id, _KIND, {"connector_type": "github", "n": n})
+        with self.db.statement(tenant_id) as unit:
+            JobStatements(unit).enqueue(tenant_id, _KIND, {"connector_type": "github", "n": n})
         claim = self._claim()
-        with self.db.transaction(claim.tenant_id) as session:
-            JobRepository(session).complete(claim)
+        with self.db.statement(claim.tenant_id) as unit:
+            JobStatements(unit).complete(claim)
         return {key for key in claim.args if key == "connector_type"}
 
     def _claim(self) -> Claim:
         while True:
             with self.db.operator_statement() as unit:
-                if claims := JobClaims(unit).claim(self.worker_id, [_KIND]):
+                if claims := JobStatements(unit).claim(self.worker_id, [_KIND]):
                     return claims[0]
 
     def _put(self, vectors: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class Ours:
             job_id = JobRepository(session).enqueue(self.tenant_id, "sync", {"run_id": str(run.id)})
             runs.attach_job(self.tenant_id, run.id, job_id)
         with self.db.operator_statement() as unit:
-            (claim,) = JobClaims(unit).claim(self.worker_id, ["sync"])
+            (claim,) = JobStatements(unit).claim(self.worker_id, ["sync"])
         return run.id, claim
 
 
