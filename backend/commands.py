@@ -70,10 +70,10 @@ def import_folder(
     raise typer.Exit(_import(configured(), folder, tenant))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def psql(
     readonly: Annotated[bool, typer.Option(help="As the read-only operator role.")] = False,
-    arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to psql, after --.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to psql: -c, -f, -At ...")] = None,
 ) -> None:
     """Open psql on the configured database."""
     from backend.bundled import DATABASE, bundled_server, locate

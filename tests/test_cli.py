@@ -145,7 +145,7 @@ def test_config_publishes_for_all_and_imports_follow(own_database: TestDatabase,
 
 def test_psql_opens_the_configured_database(database: TestDatabase) -> None:
     path = f"{database.server.psql_path.parent}:{os.environ['PATH']}"
-    arguments = ("--", "-Atc", "SELECT current_database(), count(*) > 0 FROM tenants")
+    arguments = ("-Atc", "SELECT current_database(), count(*) > 0 FROM tenants")
     shown = run("psql", *arguments, database=database, PATH=path)
     assert shown.stdout.startswith(f"{database.name}|"), shown.stderr
     readonly = (
