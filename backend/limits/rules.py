@@ -72,6 +72,7 @@ ROUTES = MappingProxyType(
         ("POST", "/api/webhooks/<connector_type>"): ("webhooks",),
         ("POST", "/api/webhooks/<connector_type>/<address>"): ("webhooks",),
         ("POST", "/api/search"): ("search",),
+        ("POST", "/api/search/stream"): ("search",),
         ("POST", "/api/documents/upload-url"): ("upload_url",),
     }
 )
