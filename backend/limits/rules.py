@@ -59,6 +59,7 @@ ROUTES = MappingProxyType(
     {
         ("POST", "/api/auth/signup"): ("signup",),
         ("POST", "/api/auth/login"): ("login", "login_failures_here", "login_failures"),
+        ("POST", "/api/auth/sign-in"): ("login", "login_failures_here", "login_failures"),
         ("POST", "/api/auth/refresh"): ("refresh",),
         ("POST", "/api/auth/api-keys"): ("api_keys",),
         ("GET", "/api/integrations/<connector_type>/auth"): ("connect",),

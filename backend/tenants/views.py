@@ -45,6 +45,10 @@ class LogIn(BaseModel):
     password: str
 
 
+class SignInQuery(BaseModel):
+    next: str = Field("", max_length=1000, description="Address of the document to go on to")
+
+
 class Refresh(BaseModel):
     refresh_token: str = Field(max_length=200)
 

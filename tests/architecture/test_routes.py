@@ -29,6 +29,8 @@ PUBLIC: Final = MappingProxyType(
         ("GET", "/openapi.json"): "the description of the API",
         ("POST", "/api/auth/signup"): "makes the account",
         ("POST", "/api/auth/login"): "checks the password",
+        ("GET", "/api/auth/sign-in"): "a page with a form; nobody's data",
+        ("POST", "/api/auth/sign-in"): "checks browser, confirmation and password",
         ("POST", "/api/auth/refresh"): "checks the refresh token",
         ("POST", "/api/auth/logout"): "always succeeds; ends the session of the token that comes along",
         ("GET", "/api/integrations/<connector_type>/begin"): "a link opened in a browser; checks the ticket",
