@@ -210,6 +210,7 @@ def _call(client: FlaskClient, route: Route, **more: Any) -> Any:
         "<address>",
         "<chat_id>",
         "<document_id>",
+        "<job_id>",
         "<key_id>",
         "<run_id>",
         "<search_id>",
