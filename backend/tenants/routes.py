@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from email_validator import EmailNotValidError
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from backend.db.transaction import Session as DbSession
 from backend.errors import Forbidden, Invalid, Unauthenticated
@@ -86,10 +86,6 @@ class Sessions(Answer):
 
 class SessionsRevoked(Answer):
     sessions_revoked: int
-
-
-class SessionPath(BaseModel):
-    session_id: UUID
 
 
 @api.post("/signup", responses={201: SignedIn})

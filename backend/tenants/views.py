@@ -123,6 +123,10 @@ class Tokens(BaseModel):
     expires_in: int = Field(description="Life of the access token, in seconds")
 
 
+class SessionPath(BaseModel):
+    session_id: UUID
+
+
 class SessionView(BaseModel):
     id: str
     device_info: str | None
