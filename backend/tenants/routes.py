@@ -25,6 +25,7 @@ from backend.tenants.sign_in import BROWSER_COOKIE, check_confirmed, return_addr
 from backend.tenants.views import (
     LogIn,
     Refresh,
+    SessionPath,
     SessionView,
     SignInQuery,
     SignUp,
