@@ -17,6 +17,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     supervisor.py  keeps child processes running and leaves none behind (with lifeline.py and ports.py)
     settings.py    the only reader of the environment
     keyring.py     signs, verifies, seals and derives, by purpose and key id
+    pages.py       how the few pages of HTML look
     errors.py      the kinds of things that go wrong
     lru.py         a store in memory, bounded in bytes, for copies
     logs.py        how log lines look

@@ -146,7 +146,8 @@ class Admission:
             return address
         try:
             # Read as the route reads it: a body that means something else here would get past the limit.
-            body = request.get_json(silent=True)
+            is_form = request.mimetype == "application/x-www-form-urlencoded"
+            body = request.form.to_dict() if is_form else request.get_json(silent=True)
             log_in = LogIn.model_validate_json(body) if isinstance(body, str) else LogIn.model_validate(body)
         except ValidationError:
             return None

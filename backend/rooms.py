@@ -38,6 +38,7 @@ ROUTES = (
     "backend.flows.sync_history.routes",
     "backend.flows.receive_webhook.routes",
     "backend.flows.disconnect_source.routes",
+    "backend.flows.follow_jobs.routes",
     "backend.flows.ask.routes",
     "backend.chats.routes",
     "backend.searches.routes",

@@ -6,6 +6,7 @@ The only module besides `app.py` and the `routes.py` files that knows Flask.
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlencode
 
 from flask import Response, current_app, g, request
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +26,17 @@ from backend.errors import (
     Unavailable,
     Unprocessable,
 )
+from backend.pages import policy
 from backend.tenants.access import Principal, authenticate_session
+from backend.tenants.sign_in import (
+    BROWSER_COOKIE,
+    BROWSER_SECONDS,
+    SIGN_IN,
+    new_browser,
+    refusal_page,
+    return_address,
+    sign_in_page,
+)
 
 if TYPE_CHECKING:
     # Below the rooms, whose routes import this module; only app.py and what starts a process know the wiring.
@@ -141,6 +152,12 @@ def session_only(view: View) -> View:
     return view
 
 
+def shows_pages(view: View) -> View:
+    """Marks a route that people open in a browser: who asks for HTML is refused with a page, and asked to sign in."""
+    view.shows_pages = True  # type: ignore[attr-defined]
+    return view
+
+
 def only_reads(view: View) -> View:
     """Marks a route that changes nothing though it is a POST: the scope `read` is enough for it."""
     view.only_reads = True  # type: ignore[attr-defined]
@@ -153,7 +170,10 @@ def status_of(error: StateError) -> HTTPStatus:
 
 
 def problem(status: int, detail: str, code: str, **more: Any) -> Response:
-    """An `application/problem+json` answer."""
+    """An `application/problem+json` answer; a page where people open links (`shows_pages`)."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if getattr(view, "shows_pages", False) and prefers_html():
+        return _refusal(status, detail, code)
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -173,3 +193,62 @@ def problem(status: int, detail: str, code: str, **more: Any) -> Response:
 def answer(body: BaseModel, status: int = 200) -> Response:
     """`body` as JSON."""
     return Response(body.model_dump_json(), status=status, mimetype="application/json")
+
+
+def prefers_html() -> bool:
+    """Whether this is a browser that is about to show what it gets."""
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+
+
+def html(text: str, status: int = 200, *, form_action: str = "'none'") -> Response:
+    """A page of `backend.pages`."""
+    response = Response(text, status=status, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = policy(form_action=form_action)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def ask_to_sign_in(
+    address: str, *, status: int = 200, message: str = "", email: str = "", signed_in_as: str = ""
+) -> Response:
+    """The page with the sign-in form, which leads on to `address`, bound to this browser."""
+    browser = request.cookies.get(BROWSER_COOKIE) or new_browser()
+    s = services()
+    text = sign_in_page(s.keyring, browser, address, message=message, email=email, signed_in_as=signed_in_as)
+    response = html(text, status, form_action="'self'")
+    response.set_cookie(
+        BROWSER_COOKIE,
+        browser,
+        max_age=BROWSER_SECONDS,
+        path="/api",
+        httponly=True,
+        samesite="Lax",
+        secure=s.settings.public_url.startswith("https://"),
+    )
+    return response
+
+
+def _refusal(status: int, detail: str, code: str) -> Response:
+    address = _address_to_return_to()
+    if status == HTTPStatus.UNAUTHORIZED:
+        # Nobody has tried anything yet.
+        message = "" if code == "AUTH_REQUIRED" else detail
+        response = ask_to_sign_in(
+            address, status=status, message=message, email=request.form.get("email", "")
+        )
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    if status == HTTPStatus.BAD_REQUEST and request.method == "GET":
+        # A link that is none of ours leads nowhere, whatever is wrong with it.
+        status, detail = HTTPStatus.NOT_FOUND, "There is nothing here; the link may be incomplete."
+    again = f"{SIGN_IN}?{urlencode({'next': address})}"
+    return html(refusal_page(HTTPStatus(status).phrase, detail, sign_in=again), status)
+
+
+def _address_to_return_to() -> str:
+    if request.path == SIGN_IN:
+        return return_address(request.values.get("next", ""))
+    query = request.query_string.decode("ascii", errors="replace")
+    # A browser does not tell which place in the page its link names.
+    place = "#passage" if request.path.endswith("/view") and "start" in request.args else ""
+    return return_address(f"{request.path}{'?' if query else ''}{query}{place}")

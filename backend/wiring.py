@@ -77,6 +77,8 @@ class Services:
         self.components.close()
         self.listener.close()
         self.http.close()
+        if self.chat_model is not None:
+            self.chat_model.client.close()
         self.db.close()
 
 
@@ -146,7 +148,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         embedding_cache=make_embedding_cache(settings, db, embedder),
         components=components,
         lexicon=Lexicon(db, components),
-        chat_model=_chat_model(settings, http),
+        chat_model=_chat_model(settings),
         providers=providers,
         oauth_providers=_oauth_providers(providers, oauth_apps(settings)),
         api_bases=MappingProxyType(
@@ -188,9 +190,11 @@ def count_cache_lookups() -> Mapping[str, Mapping[str, int]]:
     }
 
 
-def _chat_model(settings: Settings, client: httpx2.Client) -> ChatModel | None:
+def _chat_model(settings: Settings) -> ChatModel | None:
     if not settings.llm_base_url:
         return None
+    # A connection for every reply: who is no longer waited for is hung up on, wherever it is in its work.
+    client = httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
     return ChatModel(
         base_url=settings.llm_base_url,
         model=settings.llm_model,

@@ -1,5 +1,6 @@
 """Start, say, list, show, search, change and delete conversations; purge empty ones."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +13,10 @@ from backend.chats.models import Chat, ChatMessage
 from backend.errors import NotFound
 
 TITLE_CHARACTERS: Final = 50
+
+#: In the metadata of a message the server kept by itself, until its client keeps the same one.
+FROM_SEARCH: Final = "kept_by"
+_MARKERS = re.compile(r"\[\[SOURCE:[^\[\]]*\]\]|\[Source \d+(?:,\s*Source \d+)*\]")
 
 
 class ChatNotFound(NotFound):
@@ -52,14 +57,23 @@ class ChatRepository:
         content: str,
         sources: Sequence[Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        is_from_search: bool = False,
     ) -> ChatMessage:
-        """Adds a message; the first of the person names a conversation without a title. Raises ChatNotFound."""
+        """Adds a message; the first of the person names a conversation without a title.
+
+        One that search kept already (`is_from_search`) is not added again when its client says it, but becomes what the
+        client says. Raises ChatNotFound.
+        """
         # Locks the conversation, so that messages get their ids in the order in which they are counted.
         chat = self._session.scalar(
             select(Chat).where(*self._mine(), Chat.id == chat_id).with_for_update(key_share=True)
         )
         if chat is None:
             raise ChatNotFound
+        if is_from_search:
+            metadata = {**(metadata or {}), FROM_SEARCH: "search"}
+        elif known := self._kept_by_search(chat_id, role, content):
+            return self._said_again(known, content, sources, metadata)
         message = ChatMessage(
             tenant_id=self._tenant_id,
             chat_id=chat_id,
@@ -80,6 +94,21 @@ class ChatRepository:
             values["title"] = title_of(content)
         self._session.execute(update(Chat).where(*self._mine(), Chat.id == chat_id).values(values))
         return message
+
+    def find_newly_started(self, *, within: timedelta, before: timedelta) -> UUID | None:
+        """The newest conversation in which nothing is said yet, started at most `within` and at least `before` ago. It
+        is locked: of several that ask at once, one speaks first."""
+        return self._session.scalar(
+            select(Chat.id)
+            .where(
+                *self._mine(),
+                Chat.message_count == 0,
+                Chat.created_at.between(func.now() - before - within, func.now() - before),
+            )
+            .order_by(Chat.created_at.desc(), Chat.id.desc())
+            .limit(1)
+            .with_for_update(key_share=True)
+        )
 
     def list_newest(
         self, *, include_archived: bool = False, limit: int = 50, offset: int = 0
@@ -150,6 +179,34 @@ class ChatRepository:
         )
         return len(rows.all())
 
+    def _kept_by_search(self, chat_id: UUID, role: str, content: str) -> ChatMessage | None:
+        kept = self._session.scalars(
+            select(ChatMessage)
+            .where(
+                ChatMessage.tenant_id == self._tenant_id,
+                ChatMessage.chat_id == chat_id,
+                ChatMessage.role == role,
+                ChatMessage.details[FROM_SEARCH].astext == "search",
+            )
+            .order_by(ChatMessage.id)
+        )
+        # Clients write citations in a way of their own.
+        words = _words_of(content)
+        return next((message for message in kept if _words_of(message.content) == words), None)
+
+    def _said_again(
+        self,
+        message: ChatMessage,
+        content: str,
+        sources: Sequence[Any] | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> ChatMessage:
+        message.content = content
+        message.sources = list(sources) if sources is not None else message.sources
+        message.details = dict(metadata or {})
+        self._session.flush()
+        return message
+
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return (Chat.tenant_id == self._tenant_id, Chat.user_id == self._user_id)
 
@@ -168,6 +225,10 @@ def purge_empty(session: Session, *, older_than: timedelta, limit: int = 1000) -
         .returning(Chat.id)
     )
     return len(rows.all())
+
+
+def _words_of(content: str) -> str:
+    return " ".join(_MARKERS.sub(" ", content).split())
 
 
 def title_of(content: str) -> str | None:

@@ -25,7 +25,7 @@ from backend.documents.views import (
     whole_of,
 )
 from backend.errors import Invalid
-from backend.web import Answer, answer, cookie_allowed, principal, services
+from backend.web import Answer, answer, cookie_allowed, principal, services, shows_pages
 
 api = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 
@@ -147,6 +147,7 @@ def get_document(path: DocumentPath) -> Response:
 
 @api.get("/api/document/<document_id>/view", responses={200: None})
 @cookie_allowed
+@shows_pages
 def view_document(path: DocumentPath, query: Place) -> Response:
     """A page that shows the document, for the links in answers; the session cookie opens it.
 

@@ -59,6 +59,7 @@ ROUTES = MappingProxyType(
     {
         ("POST", "/api/auth/signup"): ("signup",),
         ("POST", "/api/auth/login"): ("login", "login_failures_here", "login_failures"),
+        ("POST", "/api/auth/sign-in"): ("login", "login_failures_here", "login_failures"),
         ("POST", "/api/auth/refresh"): ("refresh",),
         ("POST", "/api/auth/api-keys"): ("api_keys",),
         ("GET", "/api/integrations/<connector_type>/auth"): ("connect",),
@@ -72,6 +73,7 @@ ROUTES = MappingProxyType(
         ("POST", "/api/webhooks/<connector_type>"): ("webhooks",),
         ("POST", "/api/webhooks/<connector_type>/<address>"): ("webhooks",),
         ("POST", "/api/search"): ("search",),
+        ("POST", "/api/search/stream"): ("search",),
         ("POST", "/api/documents/upload-url"): ("upload_url",),
     }
 )

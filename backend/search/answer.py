@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Unavailable
+from backend.search.plain import plain, without_links
 from backend.search.relevance import coverage, rarity, terms
 from backend.search.sentences import Sentence, find_boundaries, split_sentences
 
@@ -34,11 +35,11 @@ _ENOUGH_MEANING: Final = 0.45
 _NEAR_BEST: Final = 0.6
 _MAX_SHARED: Final = 0.7
 
-_MARKER = re.compile(
+MARKER: Final = re.compile(
     r"([ \t]*)\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE
 )
-_FORGED_MARKER = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
-_MARKERS_AFTER_END = re.compile(r"([.!?…。！？]+[\"'”’»)\]]*)((?:\s*\[Source \d+\])+)")
+_FORGEDMARKER: Final = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
+_MARKERS_AFTER_END = re.compile(rf"([.!?…。！？]+[\"'”’»)\]*_]*)((?:{MARKER.pattern})+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,20 @@ class Source:
     doc_id: str
     chunk_id: str
     score: float
+    #: Where a person opens the original; the only addresses an answer may lead to.
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """`sentence` is part of the text of `sources[source_index]`, once both have their white space folded."""
+    """`sentence` is part of the text of `sources[source_index]`, once both have their white space folded;
+    `[start, end)` is where."""
 
     source_index: int
     sentence: str
     chunk_id: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +122,18 @@ def compose(
     first_places = list(dict.fromkeys(candidate.source_index for candidate in chosen))
     place = {id(candidate): index for index, candidate in enumerate(candidates)}
     chosen.sort(key=lambda candidate: (first_places.index(candidate.source_index), place[id(candidate)]))
+    own = frozenset(source.url for source in sources if source.url)
     return Answer(
-        text=" ".join(f"{c.sentence.text} [Source {c.source_index + 1}]" for c in chosen),
+        text=" ".join(f"{without_links(c.sentence.text, own)} [Source {c.source_index + 1}]" for c in chosen),
         citations=tuple(
-            Citation(c.source_index, c.sentence.quote, sources[c.source_index].chunk_id) for c in chosen
+            Citation(
+                c.source_index,
+                c.sentence.quote,
+                sources[c.source_index].chunk_id,
+                c.sentence.start,
+                c.sentence.end,
+            )
+            for c in chosen
         ),
         confidence=round(min(1.0, best.evidence), 2),
     )
@@ -140,7 +154,7 @@ def verify(answer_text: str, sources: Sequence[Source]) -> Verified:
         links = " ".join(f"[Source {number}]" for number in dict.fromkeys(valid))
         return marker[1] + links if links else ""
 
-    text = _MARKER.sub(rewrite, answer_text)
+    text = MARKER.sub(rewrite, answer_text)
     return Verified(text.strip(), tuple(cited), tuple(_uncited(text)), removed_count)
 
 
@@ -148,7 +162,7 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     found = [
         (index, sentence, own)
         for index, source in enumerate(sources)
-        for sentence in map(_without_markers, split_sentences(source.text))
+        for sentence in map(_plain, split_sentences(source.text))
         if len(sentence.text) <= _MAX_CHARACTERS
         # A question in the text (a FAQ) is no answer; it is context of the sentences below it.
         and not sentence.text.endswith(("?", "？", "؟"))
@@ -199,14 +213,18 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
     return shared > _MAX_SHARED * min(len(one.words), len(other.words))
 
 
-def _without_markers(sentence: Sentence) -> Sentence:
-    """A document that itself contains markers must not forge a citation in the answer."""
-    return replace(sentence, text=" ".join(_FORGED_MARKER.sub(" ", sentence.text).split()))
+def _plain(sentence: Sentence) -> Sentence:
+    """A document that itself contains markers must not forge a citation in the answer, nor bring a link into it."""
+    return replace(sentence, text=plain(sentence.text))
+
+
+def join_markers(text: str) -> str:
+    """`text` with markers that follow a full stop before it: so they stay with their sentence."""
+    return _MARKERS_AFTER_END.sub(r"\2\1", text)
 
 
 def _uncited(text: str) -> Iterator[str]:
-    # Markers follow the full stop; moved before it, they stay with their sentence.
-    joined = _MARKERS_AFTER_END.sub(r"\2\1", text)
+    joined = join_markers(text)
     for paragraph in joined.split("\n"):
         for start, end in find_boundaries(paragraph):
             words = paragraph[start:end].strip(" *#->\t")

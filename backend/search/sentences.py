@@ -31,11 +31,14 @@ _MAX_CODE_SHARE: Final = 0.08
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """`quote` stands in the passage word for word but for its white space; `text` is it without Markdown
-    marks, as a reader wants it. `context` holds what it stands under: headings, the line before a list."""
+    marks, as a reader wants it. `context` holds what it stands under: headings, the line before a list.
+    `[start, end)` is where it stands."""
 
     quote: str
     text: str
     context: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,9 @@ def _prose(passage: str, block: _Block) -> Iterator[Sentence]:
         while start < end and shown[end - 1].isspace():
             end -= 1
         if start < end:
-            quote = passage[places[start] : places[end - 1] + 1]
-            yield Sentence(" ".join(quote.split()), " ".join(shown[start:end].split()), block.context)
+            first, last = places[start], places[end - 1] + 1
+            quote = " ".join(passage[first:last].split())
+            yield Sentence(quote, " ".join(shown[start:end].split()), block.context, first, last)
 
 
 def find_boundaries(text: str) -> list[tuple[int, int]]:
@@ -175,7 +179,9 @@ def _row(passage: str, block: _Block) -> Sentence:
         for column, cell in zip(block.columns or ("",) * len(cells), cells, strict=False)
         if cell
     ]
-    return Sentence(" ".join(line.split()).strip("| "), "; ".join(named), block.context)
+    inner = line.strip("| \t\r\f\v")
+    start = block.start + line.find(inner)
+    return Sentence(" ".join(inner.split()), "; ".join(named), block.context, start, start + len(inner))
 
 
 def _cells(line: str) -> tuple[str, ...]:

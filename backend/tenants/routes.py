@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from email_validator import EmailNotValidError
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel
+from pydantic import ValidationError
 
 from backend.db.transaction import Session as DbSession
 from backend.errors import Forbidden, Invalid, Unauthenticated
@@ -21,16 +21,30 @@ from backend.tenants.repository import (
     TenantRepository,
     tenant_of_refresh_token,
 )
-from backend.tenants.views import LogIn, Refresh, SessionView, SignUp, TenantView, Tokens, UserView
+from backend.tenants.sign_in import BROWSER_COOKIE, check_confirmed, return_address
+from backend.tenants.views import (
+    LogIn,
+    Refresh,
+    SessionPath,
+    SessionView,
+    SignInQuery,
+    SignUp,
+    TenantView,
+    Tokens,
+    UserView,
+)
 from backend.web import (
     SESSION_COOKIE,
     Answer,
     answer,
+    ask_to_sign_in,
+    cookie_principal,
     found_principal,
     principal,
     public,
     services,
     session_only,
+    shows_pages,
 )
 
 api = APIBlueprint(
@@ -75,10 +89,6 @@ class SessionsRevoked(Answer):
     sessions_revoked: int
 
 
-class SessionPath(BaseModel):
-    session_id: UUID
-
-
 @api.post("/signup", responses={201: SignedIn})
 @public
 def signup(body: SignUp) -> Response:
@@ -108,20 +118,42 @@ def signup(body: SignUp) -> Response:
 @public
 def login(body: LogIn) -> Response:
     """Start a session. Unknown address and wrong password are answered alike, in the same time."""
-    s = services()
-    with s.db.operator_transaction() as session:
-        found = TenantRepository(session).find_user_by_email(account_name(body.email))
-    password_hash = None if found is None else found[0].password_hash
-    if not s.passwords.matches(password_hash, body.password[: MAX_LENGTH + 1]) or found is None:
-        raise InvalidCredentials
-    user, tenant = found
-    if not tenant.is_active:
-        raise TenantInactive
-    if not user.is_active:
-        raise UserInactive
-    with s.db.transaction(tenant.id) as session:
+    user, tenant = _account_of(body)
+    with services().db.transaction(tenant.id) as session:
         started = _start_session(session, user)
     return _signed_in(user, tenant, *started)
+
+
+@api.get("/sign-in", responses={200: None})
+@public
+@shows_pages
+def show_sign_in(query: SignInQuery) -> Response:
+    """A page to sign in on, for links that a browser opens by itself; `next` is the document to go on to."""
+    who = cookie_principal()
+    return ask_to_sign_in(return_address(query.next), signed_in_as=who.user.email if who else "")
+
+
+@api.post("/sign-in", responses={303: None})
+@public
+@shows_pages
+def sign_in() -> Response:
+    """The page's form: starts a session, sets its cookie and goes on to the document."""
+    s = services()
+    address = return_address(request.form.get("next", ""))
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    # Not a model: its fields would be read as JSON first.
+    check_confirmed(s.keyring, browser, address, request.form.get("confirmation", ""))
+    try:
+        body = LogIn(email=request.form.get("email", ""), password=request.form.get("password", ""))
+    except ValidationError as error:
+        raise InvalidCredentials from error
+    user, tenant = _account_of(body)
+    with s.db.transaction(tenant.id) as session:
+        session_id, refresh_token = _start_session(session, user)
+    tokens = _tokens(tenant.id, user.id, session_id, refresh_token)
+    response = Response(status=303, headers={"Location": address})
+    response.delete_cookie(BROWSER_COOKIE, path="/api")
+    return _with_cookie(response, tokens.access_token)
 
 
 @api.get("/me", responses={200: Account})
@@ -199,6 +231,22 @@ def end_session(path: SessionPath) -> Response:
     if not ended:
         raise SessionNotFound
     return answer(Answer())
+
+
+def _account_of(body: LogIn) -> tuple[User, Tenant]:
+    """Whose address and password these are. Raises InvalidCredentials, TenantInactive, UserInactive."""
+    s = services()
+    with s.db.operator_transaction() as session:
+        found = TenantRepository(session).find_user_by_email(account_name(body.email))
+    password_hash = None if found is None else found[0].password_hash
+    if not s.passwords.matches(password_hash, body.password[: MAX_LENGTH + 1]) or found is None:
+        raise InvalidCredentials
+    user, tenant = found
+    if not tenant.is_active:
+        raise TenantInactive
+    if not user.is_active:
+        raise UserInactive
+    return user, tenant
 
 
 def _start_session(session: DbSession, user: User) -> tuple[UUID, str]:

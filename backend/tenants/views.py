@@ -45,6 +45,10 @@ class LogIn(BaseModel):
     password: str
 
 
+class SignInQuery(BaseModel):
+    next: str = Field("", max_length=1000, description="Address of the document to go on to")
+
+
 class Refresh(BaseModel):
     refresh_token: str = Field(max_length=200)
 
@@ -117,6 +121,10 @@ class Tokens(BaseModel):
     refresh_token: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name, not a secret
     expires_in: int = Field(description="Life of the access token, in seconds")
+
+
+class SessionPath(BaseModel):
+    session_id: UUID
 
 
 class SessionView(BaseModel):

@@ -52,7 +52,7 @@ LAYERS: Final = (
     ("bundled",),
     ("db",),
     ("keyring", "outside", "ports", "supervisor"),
-    ("errors", "lifeline", "logs", "lru", "rooms", "scratch", "settings"),
+    ("errors", "lifeline", "logs", "lru", "pages", "rooms", "scratch", "settings"),
 )
 
 #: Imports that go upward all the same, each with its reason.

@@ -15,7 +15,8 @@ from tests.tenants.instances import Instance, web_instance
 #: What a viewer may do though it changes something, each with its reason.
 FOR_EVERYBODY: Final = MappingProxyType(
     {
-        ("POST", "/api/search"): "asks; changes nothing",
+        ("POST", "/api/search"): "asks; changes nothing but one's own conversation",
+        ("POST", "/api/search/stream"): "the same",
         ("POST", "/api/auth/logout-all"): "one's own sessions",
         ("DELETE", "/api/auth/sessions/<session_id>"): "one's own sessions",
         ("POST", "/api/auth/api-keys"): "one's own keys, which can do no more than oneself",

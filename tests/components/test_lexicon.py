@@ -13,7 +13,7 @@ from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.local import LocalEmbedder
-from backend.flows.ask.flow import ask
+from backend.flows.ask.flow import find, write
 from tests.conftest import Account, TestDatabase
 from tests.documents.conftest import MakeDocument, embedder, make_document
 
@@ -179,8 +179,9 @@ def test_answer_is_found_under_the_words_an_acronym_stands_for(
     target = store(account.tenant_id, "For gold customers the maximum tolerable downtime is four hours.")
     for number in range(20):
         store(account.tenant_id, f"Note {number}: gold customers get a mug with number {number}.")
-    plain = ask(db, embedder, None, account.tenant_id, "MTD gold customers?")
-    expanded = ask(db, embedder, None, account.tenant_id, "MTD gold customers?", expand=lexicon.expand)
+    question = "MTD gold customers?"
+    plain = write(find(db, embedder, account.tenant_id, question), None)
+    expanded = write(find(db, embedder, account.tenant_id, question, expand=lexicon.expand), None)
     assert plain.expanded_question == "MTD gold customers?"
     assert expanded.expanded_question == "MTD gold customers? (maximum tolerable downtime)"
     places = [[hit.document_id for hit in reply.hits].index(target) for reply in (plain, expanded)]
@@ -195,12 +196,12 @@ def test_question_stands_as_it_is_when_there_is_no_lexicon(
     cache = ComponentCache(own_database.db, Listener(own_database.url), capacity=10**6)
     with psycopg.connect(own_database.admin_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE tenant_components RENAME TO elsewhere")
-    reply = ask(
+    found = find(
         own_database.db,
         embedder,
-        None,
         account.tenant_id,
         "What is our SLA?",
         expand=Lexicon(own_database.db, cache).expand,
     )
+    reply = write(found, None)
     assert (reply.kind, reply.expanded_question) == ("onboarding", "What is our SLA?")

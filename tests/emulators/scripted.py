@@ -4,8 +4,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,13 +25,14 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One answer. `missing_bytes` announces that many bytes more than are sent, then hangs up; `seconds` is how long
-    the body takes, in ten pieces."""
+    the body takes, in ten pieces. `pieces` are sent in place of `body`, as they come; who hangs up closes them."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     missing_bytes: int = 0
     seconds: float = 0.0
+    pieces: Generator[bytes, None, None] | None = None
 
 
 def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
@@ -82,10 +83,21 @@ def scripted_server(answer: Callable[[Request], Reply]) -> Iterator[ScriptedServ
             (self.send_response_only if "date" in reply.headers else self.send_response)(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
+            if reply.pieces is not None:
+                self._send_pieces(reply.pieces)
+                return
             self.send_header("content-length", str(len(reply.body) + reply.missing_bytes))
             self.end_headers()
             self._send_body(reply)
             self.close_connection = bool(reply.missing_bytes)
+
+        def _send_pieces(self, pieces: Generator[bytes, None, None]) -> None:
+            self.send_header("connection", "close")
+            self.end_headers()
+            with closing(pieces):
+                for piece in pieces:
+                    self.wfile.write(piece)
+            self.close_connection = True
 
         def _send_body(self, reply: Reply) -> None:
             if not reply.seconds:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from backend.documents.uploads.repository import UploadRepository
 from backend.documents.views import DocumentPath, UploadView, upload_view
-from backend.web import Answer, answer, cookie_allowed, principal, services
+from backend.web import Answer, answer, cookie_allowed, principal, services, shows_pages
 
 api = APIBlueprint("uploads", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 
@@ -37,6 +37,7 @@ def list_uploads(query: Listing) -> Response:
 
 @api.get("/api/documents/<document_id>/download", responses={200: None})
 @cookie_allowed
+@shows_pages
 def download(path: DocumentPath) -> Response:
     """The file that a document was made of, as it was handed in; the session cookie opens it."""
     who = principal()

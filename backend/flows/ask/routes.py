@@ -1,23 +1,23 @@
-"""POST /api/search."""
+"""POST /api/search, and the same as a stream: POST /api/search/stream."""
 
-import re
 import time
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 from uuid import UUID
 
-from flask import Response
+from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from backend.flows.ask.flow import Reply, ask
+from backend.flows.ask.exchange import check_conversation, keep_exchange
+from backend.flows.ask.flow import Found, Reply, find, write
 from backend.flows.ask.log import log_search
-from backend.search.repository import Filters, Hit
-from backend.web import Answer, answer, only_reads, principal, services
+from backend.flows.ask.stream import stream_answer
+from backend.flows.ask.views import SearchAnswer, answer_view
+from backend.search.repository import Filters
+from backend.web import answer, only_reads, principal, services
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
-
-#: Characters that break a citation link in existing clients.
-_BREAKS_LINKS = re.compile(r"[:\[\]/\\()]+")
 
 
 class Turn(BaseModel):
@@ -47,65 +47,53 @@ class Question(BaseModel):
     top_k: int = Field(15, ge=1, le=50)
     include_sources: bool = True
     filters: DocumentFilters | None = None
-
-
-class SourceView(BaseModel):
-    """A ranked passage; `[Source N]` in the answer is the N-th of them, counted from 1."""
-
-    doc_id: str
-    chunk_id: str
-    title: str
-    content: str = Field(description="The whole passage")
-    content_preview: str
-    score: float
-    rerank_score: float
-    similarity: float | None
-    url: str | None
-    heading_path: list[str]
-    start_offset: int = Field(description="Where the passage begins in the document's text")
-    end_offset: int
-    view_url: str = Field(description="Opens the document at the passage")
-    metadata: dict[str, Any]
-
-
-class CitationView(BaseModel):
-    """A sentence of the answer and the passage that has it."""
-
-    source: int = Field(description="Index into sources, counted from 1")
-    doc_id: str
-    chunk_id: str
-    sentence: str
-
-
-class SearchAnswer(Answer):
-    search_id: str | None = Field(
-        description="For clicks and feedback; null if searches are not written down"
+    conversation_id: UUID | None = Field(
+        None, description="One of your conversations: the question and its answer are kept there"
     )
-    answer: str
-    sources: list[SourceView]
-    citations: list[CitationView]
-    source_count: int
-    query: str
-    expanded_query: str
-    confidence: float = Field(ge=0, le=1)
-    query_type: Literal["enhanced_rag", "basic_rag", "no_results", "onboarding"]
-    search_time: float = Field(description="Seconds")
-    features_used: dict[str, bool]
-    context_chars: int
-    is_empty_knowledge_base: bool
 
 
 @api.post("/api/search", responses={200: SearchAnswer})
 @only_reads
 def search(body: Question) -> Response:
     """Ask the workspace's documents. No hit, an empty workspace or a silent language model are answers too."""
+    finish = _finish(body)
+    return answer(finish(write(_find(body), services().chat_model)))
+
+
+@api.post("/api/search/stream", responses={200: None})
+@only_reads
+def search_stream(body: Question) -> Response:
+    """The same as server-sent events: each sentence once it is certain.
+
+    `sources` first; then `sentence` events, whose texts joined are the answer, each followed by its `citation`s; at the
+    end `done` with what `/api/search` answers, or `error`. Comments come in between while a language model writes.
+    """
+    s = services()
+    finish = _finish(body)
+    frames = stream_answer(
+        body.query,
+        _find(body),
+        s.chat_model,
+        public_url=s.settings.public_url,
+        with_sources=body.include_sources,
+        request_id=g.request_id,
+        finish=finish,
+    )
+    return Response(
+        frames,
+        mimetype="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+def _find(body: Question) -> Found:
     who = principal()
     s = services()
-    started = time.perf_counter()
-    reply = ask(
+    if body.conversation_id is not None:
+        check_conversation(s.db, who, body.conversation_id)
+    return find(
         s.db,
         s.embedder_for(who.tenant_id),
-        s.chat_model,
         who.tenant_id,
         body.query,
         history=[turn.model_dump() for turn in body.conversation_history[-10:]],
@@ -114,69 +102,39 @@ def search(body: Question) -> Response:
         count_words=s.lexicon.count_words,
         filters=Filters(**body.filters.model_dump()) if body.filters else None,
     )
-    seconds = time.perf_counter() - started
-    search_id = log_search(
-        s.db, s.configs, who.tenant_id, who.user_id, query=body.query, reply=reply, seconds=seconds
-    )
-    return answer(_view(body, reply, seconds, search_id))
 
 
-def _view(body: Question, reply: Reply, seconds: float, search_id: UUID | None) -> SearchAnswer:
-    kinds = {"generated": "enhanced_rag", "extractive": "basic_rag"}
-    return SearchAnswer.model_validate(
-        {
-            "search_id": str(search_id) if search_id else None,
-            "answer": reply.text,
-            "sources": [_source(hit) for hit in reply.hits] if body.include_sources else [],
-            "citations": [
-                {
-                    "source": index + 1,
-                    "doc_id": str(reply.hits[index].document_id),
-                    "chunk_id": str(reply.hits[index].chunk_id),
-                    "sentence": sentence,
-                }
-                for index, sentence in reply.citations
-            ],
-            "source_count": len(reply.hits),
-            "query": body.query,
-            "expanded_query": reply.expanded_question,
-            "confidence": reply.confidence,
-            "query_type": kinds.get(reply.kind, reply.kind),
-            "search_time": round(seconds, 4),
-            "features_used": {
-                "full_text": any(hit.lexical_score for hit in reply.hits),
-                "vectors": any(hit.similarity for hit in reply.hits),
-                "language_model": reply.kind == "generated",
-            },
-            "context_chars": sum(len(hit.text) for hit in reply.hits),
-            "is_empty_knowledge_base": reply.kind == "onboarding",
-        }
-    )
+def _finish(body: Question) -> Callable[[Reply], SearchAnswer]:
+    """What is done with a reply: it is written down, kept in its conversation, and shown.
 
+    Usable after the request is over: a stream is.
+    """
+    who = principal()
+    s = services()
+    started = time.perf_counter()
 
-def _source(hit: Hit) -> SourceView:
-    return SourceView(
-        doc_id=str(hit.document_id),
-        chunk_id=str(hit.chunk_id),
-        title=hit.title,
-        content=hit.text,
-        content_preview=hit.text[:200],
-        score=hit.score,
-        rerank_score=hit.score,
-        similarity=hit.similarity,
-        url=hit.url,
-        heading_path=list(hit.heading_path),
-        start_offset=hit.start_offset,
-        end_offset=hit.end_offset,
-        view_url=f"{services().settings.public_url}/api/document/{hit.document_id}/view"
-        f"?start={hit.start_offset}&end={hit.end_offset}#passage",
-        metadata={
-            **hit.metadata,
-            "file_name": _BREAKS_LINKS.sub(" ", hit.title).strip() or "document",
-            "project": hit.metadata.get("repository") or hit.source_type,
-            "source_type": hit.source_type,
-            "kind": hit.kind,
-            "author": hit.author,
-            "updated_at": hit.source_updated_at.isoformat() if hit.source_updated_at else None,
-        },
-    )
+    def finish(reply: Reply) -> SearchAnswer:
+        seconds = time.perf_counter() - started
+        search_id = log_search(
+            s.db, s.configs, who.tenant_id, who.user_id, query=body.query, reply=reply, seconds=seconds
+        )
+        conversation_id = keep_exchange(
+            s.db,
+            who,
+            body.query,
+            reply,
+            conversation_id=body.conversation_id,
+            is_first=all(turn.role == "user" for turn in body.conversation_history),
+            seconds=seconds,
+        )
+        return answer_view(
+            body.query,
+            reply,
+            public_url=s.settings.public_url,
+            seconds=seconds,
+            search_id=search_id,
+            conversation_id=conversation_id,
+            with_sources=body.include_sources,
+        )
+
+    return finish

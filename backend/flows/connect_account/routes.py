@@ -1,7 +1,5 @@
 """/api/integrations/{type}: auth, begin, callback; and connecting by a pasted token."""
 
-import base64
-import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,9 +14,10 @@ from pydantic import BaseModel, Field, SecretStr
 from backend.connectors.catalogue import find_provider
 from backend.errors import StateError, Unavailable
 from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInvalid
-from backend.flows.connect_account.pages import STYLE, confirmation_page, onward_page
+from backend.flows.connect_account.pages import confirmation_page, onward_page
 from backend.flows.connect_account.token import connect_by_token
 from backend.flows.list_sources.flow import SourcePath
+from backend.pages import policy
 from backend.tenants.repository import TenantRepository
 from backend.web import Answer, answer, cookie_principal, editor, public, services
 
@@ -192,12 +191,8 @@ def _confirmation(
 
 
 def _html(page: str, *, form_action: str) -> Response:
-    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     response = Response(page, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'sha256-{style}'; form-action {form_action};"
-        " frame-ancestors 'none'; base-uri 'none'"
-    )
+    response.headers["Content-Security-Policy"] = policy(form_action=form_action)
     return response
 
 

@@ -68,6 +68,7 @@ class SyncStarted(Answer):
     message: str
     connector_id: str
     run_id: str
+    job_id: str | None = Field(description="See /api/jobs/{id}")
     sync_id: str | None = Field(None, description="Name under which any instance streams the progress")
     stream_url: str
     already_running: bool
@@ -122,6 +123,7 @@ def start(path: SourcePath) -> Response:
         message=message,
         connector_id=str(connector.id),
         run_id=str(run.id),
+        job_id=str(run.job_id) if run.job_id else None,
         sync_id=name,
         stream_url=f"{s.settings.public_url}/api/sync-progress/{name}/stream",
         already_running=not is_new,

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from backend.flows.connect_account.pages import STYLE
+from backend.pages import STYLE
 from backend.tenants.repository import TenantRepository
 from tests.conftest import Account, TestDatabase
 from tests.emulators.github import GitHubEmulator
