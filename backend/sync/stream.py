@@ -19,6 +19,8 @@ from backend.db.notify import Channel
 from backend.errors import Unavailable
 from backend.sync.models import SyncRun
 from backend.sync.reads import Reading, SharedReads
+from backend.tenants.watch.repository import Holder
+from backend.tenants.watch.watch import HolderWatch, Watched
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
@@ -105,37 +107,50 @@ def follow(
     run_id: UUID,
     viewer: Viewer,
     *,
+    holders: HolderWatch,
+    holder: Holder,
     linger: float = LINGER_SECONDS,
 ) -> Iterator[str]:
     """Frames of a run until it is over: `current_state` first, then each change, then `complete` or `error`.
 
-    Raises SyncRunNotFound before the first frame.
+    Ends without a word when `holder`, on whom the right to follow it rests, counts no more. Raises SyncRunNotFound
+    before the first frame.
     """
-    with listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id) as changes:
+    with (
+        listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id) as changes,
+        holders.watch(holder, changes.wake) as watched,
+    ):
         reading = reads.read(tenant_id, run_id, since=time.monotonic())
         run = reading.run
         OPEN_STREAMS.inc()
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame(reading, viewer, "current_state")
             if not run.is_finished:
-                yield from _changes(reads, listener, reading, changes, viewer)
+                yield from _changes(reads, listener, reading, changes, viewer, watched)
             else:
                 yield _frame(reading, viewer)
             closes_at = time.monotonic() + linger
-            while (left := closes_at - time.monotonic()) > 0:
+            while not watched.has_ended and (left := closes_at - time.monotonic()) > 0:
                 changes.wait(left)
         finally:
             OPEN_STREAMS.dec()
 
 
 def _changes(
-    reads: SharedReads, listener: Listener, reading: Reading, changes: Subscription, viewer: Viewer
+    reads: SharedReads,
+    listener: Listener,
+    reading: Reading,
+    changes: Subscription,
+    viewer: Viewer,
+    watched: Watched,
 ) -> Iterator[str]:
     run = reading.run
     spoke_at = frame_at = time.monotonic()
     while True:
         patience = min(HEARTBEAT_SECONDS, listener.poll_seconds)
         woken = changes.wait(patience)
+        if watched.has_ended:
+            return
         if (pause := frame_at + 1 / FRAMES_PER_SECOND - time.monotonic()) > 0:
             time.sleep(pause)
         since = changes.woken_at if woken else time.monotonic() - min(_SHARED_SECONDS, patience / 2)

@@ -20,6 +20,7 @@ from backend.sync.models import SyncRun
 from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Viewer, error_of, follow, progress_of
+from backend.tenants.watch.repository import Holder
 from backend.web import (
     Answer,
     answer,
@@ -198,7 +199,7 @@ def stream(path: RunPath) -> Response:
 
     Opened by the access token, by the session cookie, or, because a browser's EventSource can send neither across
     origins, by the run's name itself, which cannot be guessed; it then shows no titles and ends an hour after the
-    run.
+    run. It ends within seconds when the session or key does, or whoever it belongs to is deactivated.
     """
     s = services()
     who = found_principal() or cookie_principal()
@@ -207,6 +208,10 @@ def stream(path: RunPath) -> Response:
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
     run = s.run_reads.read(tenant_id, run_id, since=time.monotonic()).run
+    # The name counts as long as the workspace does, and whoever asked for the run.
+    holder = who.holder if who is not None else Holder(tenant_id, run.requested_by)
+    if who is None and not s.holders.counts(holder):
+        raise SyncRunNotFound
     if who is None and run.is_finished:
         with s.db.transaction(tenant_id) as session:
             if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
@@ -217,7 +222,7 @@ def stream(path: RunPath) -> Response:
 
     viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        follow(s.run_reads, s.listener, tenant_id, run_id, viewer),
+        follow(s.run_reads, s.listener, tenant_id, run_id, viewer, holders=s.holders, holder=holder),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
