@@ -37,6 +37,11 @@ api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syn
 #: Whoever holds only a run's name may follow it for this long after its end.
 _NAME_LIVES_SECONDS = 3600
 
+_SINCE = (
+    "`since` changes nothing: a sync goes on where the last one ended, whenever that was. Ask with `full_sync` to go over"
+    " everything; what is unchanged is not read again."
+)
+
 #: What is shown of a run that has been over for a day.
 _IDLE = MappingProxyType(
     {
@@ -61,7 +66,8 @@ class StartBody(BaseModel):
     full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
     since: datetime | None = Field(
         None,
-        description="Of no effect: a sync goes on where the last one ended, so nothing since any time is missed",
+        description="Of no effect, and named in `ignored`: a sync goes on where the last one ended, so nothing since any"
+        " time is missed; `full_sync` goes over everything",
     )
 
 
@@ -72,6 +78,7 @@ class SyncStarted(Answer):
     sync_id: str | None = Field(None, description="Name under which any instance streams the progress")
     stream_url: str
     already_running: bool
+    ignored: list[str] = Field([], description="What was asked for and changes nothing; `message` says why")
 
 
 class SyncStatus(BaseModel):
@@ -118,6 +125,8 @@ def start(path: SourcePath) -> Response:
     message = "Sync started." if is_new else "This source is being synced already."
     if wishes.full_sync and not is_new and not run.is_full:
         message += " Ask again for everything when that is over."
+    if wishes.since is not None:
+        message += f" {_SINCE}"
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
         message=message,
@@ -126,6 +135,7 @@ def start(path: SourcePath) -> Response:
         sync_id=name,
         stream_url=f"{s.settings.public_url}/api/sync-progress/{name}/stream",
         already_running=not is_new,
+        ignored=[] if wishes.since is None else ["since"],
     )
     # A browser client opens the stream at a fixed local origin when it is given `sync_id`, and hangs if that
     # is not us; without the field it polls.
