@@ -166,6 +166,7 @@ def _flow() -> ConnectAccount:
         providers=s.oauth_providers,
         redirect_uris={name: given.get(name) or default.format(name) for name in s.oauth_providers},
         lifetime=timedelta(seconds=s.settings.oauth_nonce_seconds),
+        watched=s.watched,
     )
 
 

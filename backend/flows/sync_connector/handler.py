@@ -26,6 +26,7 @@ from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.errors import StateError
 from backend.flows.sync_connector.credentials import CredentialKeeper, Held
 from backend.flows.sync_connector.turn import Turn, TurnOver
+from backend.flows.watch_source.flow import watch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import SyncItemRepository
@@ -58,6 +59,8 @@ class SyncHandler:
     providers: Mapping[str, Provider]
     api_bases: Mapping[str, str]
     allow_private_addresses: bool = False
+    #: Types of sources whose providers are asked to call.
+    watched: frozenset[str] = frozenset()
 
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
         """Goes on from the connector's position to the end of the pass, or until told to stop."""
@@ -76,6 +79,7 @@ class SyncHandler:
             if runs.take_up(tenant_id, run_id, cursor=position.cursor, is_full=position.is_full) is None:
                 jobs.complete(claim)
                 return
+            watch(session, connector, self.watched)
         provider = self.providers.get(connector.type)
         turn = Turn(
             self.db,
