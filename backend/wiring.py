@@ -31,7 +31,6 @@ from backend.embeddings.cached import LOOKUPS, EmbeddingCache
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
-from backend.flows.watch_source.flow import watched_types
 from backend.keyring import Keyring
 from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
@@ -65,8 +64,6 @@ class Services:
     api_bases: Mapping[str, str]
     #: Secrets that providers sign calls for a whole app with, by connector type.
     webhook_secrets: Mapping[str, str]
-    #: Types of connectors whose providers are asked to call.
-    watched: frozenset[str]
     http: httpx2.Client
     run_reads: SharedReads
     holders: HolderWatch
@@ -159,7 +156,6 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
             {p.type: addresses[p.app or p.type] for p in providers.values() if (p.app or p.type) in addresses}
         ),
         webhook_secrets=_webhook_secrets(settings),
-        watched=watched_types(providers, settings.public_url),
         http=http,
         run_reads=SharedReads(db),
         holders=HolderWatch(db, listener),

@@ -23,7 +23,7 @@ from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
 from backend.flows.upload_documents.handler import UploadHandler
-from backend.flows.watch_source.flow import WATCH_KIND
+from backend.flows.watch_source.flow import WATCH_KIND, watch, watched_types
 from backend.flows.watch_source.handler import WatchSourceHandler
 from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
@@ -137,6 +137,7 @@ def work(settings: Settings) -> None:
     configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
     services = wire(settings)
     presence = take_part(services, kind="worker")
+    watched = watched_types(services.providers, settings.public_url)
     keeper = CredentialKeeper(services.db, services.keyring, services.oauth_providers)
     handler = SyncHandler(
         db=services.db,
@@ -146,7 +147,8 @@ def work(settings: Settings) -> None:
         providers=services.providers,
         api_bases=services.api_bases,
         allow_private_addresses=settings.allow_private_addresses,
-        watched=services.watched,
+        # A source connected before the installation could be called.
+        on_begin=lambda session, connector: watch(session, connector, watched),
     )
     worker = Worker(
         services.db,
@@ -163,7 +165,7 @@ def work(settings: Settings) -> None:
                 services.providers,
                 services.api_bases,
                 settings.public_url,
-                services.watched,
+                watched,
             ),
         },
         name=instance,

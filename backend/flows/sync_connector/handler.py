@@ -26,7 +26,6 @@ from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.errors import StateError
 from backend.flows.sync_connector.credentials import CredentialKeeper, Held
 from backend.flows.sync_connector.turn import Turn, TurnOver
-from backend.flows.watch_source.flow import watch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import SyncItemRepository
@@ -59,8 +58,8 @@ class SyncHandler:
     providers: Mapping[str, Provider]
     api_bases: Mapping[str, str]
     allow_private_addresses: bool = False
-    #: Types of sources whose providers are asked to call.
-    watched: frozenset[str] = frozenset()
+    #: What else is seen to when a run begins, in the transaction that takes it up.
+    on_begin: Callable[[Session, Connector], None] = lambda _session, _connector: None
 
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
         """Goes on from the connector's position to the end of the pass, or until told to stop."""
@@ -79,7 +78,7 @@ class SyncHandler:
             if runs.take_up(tenant_id, run_id, cursor=position.cursor, is_full=position.is_full) is None:
                 jobs.complete(claim)
                 return
-            watch(session, connector, self.watched)
+            self.on_begin(session, connector)
         provider = self.providers.get(connector.type)
         turn = Turn(
             self.db,

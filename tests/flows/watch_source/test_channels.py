@@ -112,6 +112,10 @@ def person(web: Instance, google: Google) -> Person:
     return made
 
 
+def watched(web: Instance) -> frozenset[str]:
+    return watched_types(web.services.providers, web.services.settings.public_url)
+
+
 def connect(web: Instance, person: Person, account: str = "a-1", expires_in: float = 3600) -> None:
     ends = datetime.now(UTC) + timedelta(seconds=expires_in)
     with web.services.db.transaction(person.tenant_id) as session:
@@ -123,7 +127,7 @@ def connect(web: Instance, person: Person, account: str = "a-1", expires_in: flo
             connected_by=person.user_id,
             account=Account(account, "ada@example.org"),
             credentials=Credentials("access-1", "refresh-1", ends, (), "Bearer"),
-            watched=web.services.watched,
+            watched=watched(web),
         )
 
 
@@ -136,7 +140,7 @@ def handler_of(web: Instance, **changed: Any) -> WatchSourceHandler:
         s.providers,
         s.api_bases,
         changed.get("public_url", s.settings.public_url),
-        changed.get("watched", s.watched),
+        changed.get("watched", watched(web)),
     )
 
 
@@ -311,7 +315,7 @@ def test_sources_connected_before_are_watched_from_their_next_sync(
     with web.services.db.transaction(person.tenant_id) as session:
         connector = ConnectorRepository(session).get(person.tenant_id, "google_drive")
         for _ in range(2):
-            watch(session, connector, web.services.watched)
+            watch(session, connector, watched(web))
     assert turn(web, database, is_due=False) == 1
     assert len(google.open) == 1
 
