@@ -39,6 +39,7 @@ from backend.search.llm import ChatModel
 from backend.settings import Settings
 from backend.sync.feeds import Feeds
 from backend.tenants.passwords import Passwords
+from backend.tenants.watch.watch import HolderWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Services:
     webhook_secrets: Mapping[str, str]
     http: httpx2.Client
     feeds: Feeds
+    holders: HolderWatch
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
         """The embedder, with the tenant's vectors remembered where computing them costs something."""
@@ -72,6 +74,7 @@ class Services:
 
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
+        self.holders.close()
         self.configs.close()
         self.keyring.close()
         self.components.close()
@@ -157,6 +160,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         webhook_secrets=_webhook_secrets(settings),
         http=http,
         feeds=Feeds(db, listener),
+        holders=HolderWatch(db, listener),
     )
 
 

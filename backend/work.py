@@ -23,6 +23,8 @@ from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
 from backend.flows.upload_documents.handler import UploadHandler
+from backend.flows.watch_source.flow import WATCH_KIND, watch, watched_types
+from backend.flows.watch_source.handler import WatchSourceHandler
 from backend.jobs.repository import JobRepository
 from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
@@ -135,14 +137,18 @@ def work(settings: Settings) -> None:
     configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
     services = wire(settings)
     presence = take_part(services, kind="worker")
+    watched = watched_types(services.providers, settings.public_url)
+    keeper = CredentialKeeper(services.db, services.keyring, services.oauth_providers)
     handler = SyncHandler(
         db=services.db,
-        keeper=CredentialKeeper(services.db, services.keyring, services.oauth_providers),
+        keeper=keeper,
         embedder_for=services.embedder_for,
         configs=services.configs,
         providers=services.providers,
         api_bases=services.api_bases,
         allow_private_addresses=settings.allow_private_addresses,
+        # A source connected before the installation could be called.
+        on_begin=lambda session, connector: watch(session, connector, watched),
     )
     worker = Worker(
         services.db,
@@ -152,6 +158,15 @@ def work(settings: Settings) -> None:
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
             UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
+            WATCH_KIND: WatchSourceHandler(
+                services.db,
+                services.keyring.master,
+                keeper,
+                services.providers,
+                services.api_bases,
+                settings.public_url,
+                watched,
+            ),
         },
         name=instance,
         version=__version__,

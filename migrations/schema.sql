@@ -3468,6 +3468,70 @@ COMMENT ON COLUMN public.refresh_tokens.expires_at IS 'When it stops being accep
 
 COMMENT ON COLUMN public.refresh_tokens.rotated_at IS 'When it was exchanged; seen again after that it is stolen';
 
+-- Name: watch_channels; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.watch_channels (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    channel_id text,
+    resource text,
+    account_id text,
+    address_sha256 bytea,
+    opened_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    error text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_watch_channels_open_is_whole CHECK ((((channel_id IS NULL) = (expires_at IS NULL)) AND ((channel_id IS NULL) = (resource IS NULL))))
+);
+
+ALTER TABLE ONLY public.watch_channels FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.watch_channels OWNER TO secondbrain_owner;
+
+-- Name: TABLE watch_channels; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.watch_channels IS 'Over what a provider calls when something has changed; one row a connector';
+
+-- Name: COLUMN watch_channels.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN watch_channels.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.connector_id IS 'Which connector is watched';
+
+-- Name: COLUMN watch_channels.channel_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.channel_id IS 'Our name for the channel at the provider; none: none could be opened yet';
+
+-- Name: COLUMN watch_channels.resource; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.resource IS 'The provider''s name for what it watches, needed to end it';
+
+-- Name: COLUMN watch_channels.account_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.account_id IS 'The account it was opened with';
+
+-- Name: COLUMN watch_channels.address_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.address_sha256 IS 'Of the address and the token it was opened with: with others it is opened anew';
+
+-- Name: COLUMN watch_channels.opened_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.opened_at IS 'When it was opened';
+
+-- Name: COLUMN watch_channels.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.expires_at IS 'When it ends by itself';
+
+-- Name: COLUMN watch_channels.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.error IS 'Why the last try to open one failed, for a person';
+
+-- Name: COLUMN watch_channels.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.updated_at IS 'When the row last changed';
+
 -- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.alembic_version
@@ -3657,6 +3721,11 @@ ALTER TABLE ONLY public.uploads
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
+
+-- Name: watch_channels pk_watch_channels; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.watch_channels
+    ADD CONSTRAINT pk_watch_channels PRIMARY KEY (tenant_id, connector_id);
 
 -- Name: webhook_deliveries pk_webhook_deliveries; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -4198,6 +4267,16 @@ ALTER TABLE ONLY public.uploads
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+-- Name: watch_channels fk_watch_channels_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.watch_channels
+    ADD CONSTRAINT fk_watch_channels_connector FOREIGN KEY (tenant_id, connector_id) REFERENCES public.connectors(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: watch_channels fk_watch_channels_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.watch_channels
+    ADD CONSTRAINT fk_watch_channels_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: webhook_deliveries fk_webhook_deliveries_connector; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.webhook_deliveries
@@ -4420,6 +4499,10 @@ CREATE POLICY operator ON public.uploads TO secondbrain_operator USING (true) WI
 
 CREATE POLICY operator ON public.users TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: watch_channels operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.watch_channels TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: webhook_deliveries operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.webhook_deliveries TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -4606,6 +4689,10 @@ CREATE POLICY tenant ON public.uploads TO secondbrain_app USING ((tenant_id = (N
 
 CREATE POLICY tenant ON public.users TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
+-- Name: watch_channels tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.watch_channels TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
 -- Name: webhook_deliveries tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.webhook_deliveries TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
@@ -4625,6 +4712,10 @@ ALTER TABLE public.uploads ENABLE ROW LEVEL SECURITY;
 -- Name: users; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+-- Name: watch_channels; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.watch_channels ENABLE ROW LEVEL SECURITY;
 
 -- Name: webhook_deliveries; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -5436,3 +5527,8 @@ GRANT SELECT(expires_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
 -- Name: COLUMN refresh_tokens.rotated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(rotated_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
+
+-- Name: TABLE watch_channels; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch_channels TO secondbrain_app;
+GRANT SELECT ON TABLE public.watch_channels TO secondbrain_operator;

@@ -1,4 +1,4 @@
-"""connectors, credentials, source_removals, webhook_deliveries."""
+"""connectors, credentials, source_removals, webhook_deliveries, watch_channels."""
 
 from typing import Any
 from uuid import UUID
@@ -137,3 +137,37 @@ class WebhookDelivery(Base):
         comment="sync: a sync was asked for; joined: one was asked for already and will see it"
     )
     received_at: Mapped[CreatedAt] = mapped_column(comment="When it first came")
+
+
+class WatchChannel(Base):
+    __tablename__ = "watch_channels"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "connector_id"],
+            ["connectors.tenant_id", "connectors.id"],
+            ondelete="CASCADE",
+            name="fk_watch_channels_connector",
+        ),
+        CheckConstraint(
+            "(channel_id IS NULL) = (expires_at IS NULL) AND (channel_id IS NULL) = (resource IS NULL)",
+            name="open_is_whole",
+        ),
+        {"comment": "Over what a provider calls when something has changed; one row a connector"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    connector_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Which connector is watched")
+    channel_id: Mapped[Words | None] = mapped_column(
+        comment="Our name for the channel at the provider; none: none could be opened yet"
+    )
+    resource: Mapped[Words | None] = mapped_column(
+        comment="The provider's name for what it watches, needed to end it"
+    )
+    account_id: Mapped[Words | None] = mapped_column(comment="The account it was opened with")
+    address_sha256: Mapped[bytes | None] = mapped_column(
+        comment="Of the address and the token it was opened with: with others it is opened anew"
+    )
+    opened_at: Mapped[Moment | None] = mapped_column(comment="When it was opened")
+    expires_at: Mapped[Moment | None] = mapped_column(comment="When it ends by itself")
+    error: Mapped[Words | None] = mapped_column(comment="Why the last try to open one failed, for a person")
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When the row last changed")

@@ -27,9 +27,10 @@ _ERROR_SECONDS: Final = 5.0
 class News:
     """What a feed found at one time."""
 
-    def __init__(self, reading: Reading | None) -> None:
+    def __init__(self, reading: Reading | None, *, is_outage: bool = False) -> None:
         #: The run as it is now; None at the beginning, and when the database did not answer.
         self.reading = reading
+        self.is_outage = is_outage
         self._is_old = threading.Event()
 
     def wait(self, timeout: float) -> bool:
@@ -51,6 +52,7 @@ class Feed:
         self._listener = listener
         self._where = tenant_id, run_id
         self._changes = listener.subscribe(Channel.SYNC_RUNS, tenant_id, run_id)
+        self._lock = threading.Lock()
         self._listening = ExitStack()
         self._closing = threading.Event()
 
@@ -58,6 +60,11 @@ class Feed:
         """Follows, in a thread of its own. Hints count from now on."""
         self._listening.enter_context(self._changes)
         threading.Thread(target=self._follow, name="feed", daemon=True).start()
+
+    def nudge(self) -> None:
+        """Wakes everybody who follows, though nothing is new."""
+        newest = self.newest
+        self._publish(News(newest.reading, is_outage=newest.is_outage))
 
     def close(self) -> None:
         """Ends the thread, soon."""
@@ -79,13 +86,16 @@ class Feed:
     def _tell(self, *, since: float) -> None:
         reading = self._reads.read(*self._where, since=since)
         is_away = isinstance(reading.error, Unavailable)
-        news = News(None if is_away else reading)
-        before, self.newest = self.newest, news
-        before.replaced()
+        self._publish(News(None, is_outage=True) if is_away else News(reading))
         if reading.error is not None:
             # The streams outlive an outage; whatever else is wrong ends them.
             self._closing.wait(_OUTAGE_SECONDS if is_away else _ERROR_SECONDS)
             self._changes.wake()
+
+    def _publish(self, news: News) -> None:
+        with self._lock:
+            before, self.newest = self.newest, news
+        before.replaced()
 
 
 class Feeds:

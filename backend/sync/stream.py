@@ -17,6 +17,8 @@ from prometheus_client import Gauge
 from backend.sync.feeds import Feed, Feeds, News
 from backend.sync.models import SyncRun
 from backend.sync.reads import Reading
+from backend.tenants.watch.repository import Holder
+from backend.tenants.watch.watch import HolderWatch, Watched
 
 OPEN_STREAMS = Gauge("secondbrain_open_streams", "Event streams this process is serving")
 
@@ -91,13 +93,21 @@ def error_of(run: SyncRun) -> str | None:
 
 
 def follow(
-    feeds: Feeds, tenant_id: UUID, run_id: UUID, viewer: Viewer, *, linger: float = LINGER_SECONDS
+    feeds: Feeds,
+    tenant_id: UUID,
+    run_id: UUID,
+    viewer: Viewer,
+    *,
+    holders: HolderWatch,
+    holder: Holder,
+    linger: float = LINGER_SECONDS,
 ) -> Iterator[str]:
     """Frames of a run until it is over: `current_state` first, then each change, then `complete` or `error`.
 
-    Raises SyncRunNotFound before the first frame.
+    Ends without a word when `holder`, on whom the right to follow it rests, counts no more. Raises SyncRunNotFound
+    before the first frame.
     """
-    with feeds.follow(tenant_id, run_id) as feed:
+    with feeds.follow(tenant_id, run_id) as feed, holders.watch(holder, feed.nudge) as watched:
         news = feed.newest
         reading = feeds.reads.read(tenant_id, run_id, since=time.monotonic())
         run = reading.run
@@ -105,30 +115,34 @@ def follow(
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n" + _frame(reading, viewer, "current_state")
             if not run.is_finished:
-                yield from _changes(reading.run.seq, news, feed, viewer)
+                yield from _changes(reading.run.seq, news, feed, viewer, watched)
             else:
                 yield _frame(reading, viewer)
-            time.sleep(linger)
+            closes_at = time.monotonic() + linger
+            while not watched.has_ended and (left := closes_at - time.monotonic()) > 0:
+                feed.newest.wait(left)
         finally:
             OPEN_STREAMS.dec()
 
 
-def _changes(seq: int, news: News, feed: Feed, viewer: Viewer) -> Iterator[str]:
+def _changes(seq: int, news: News, feed: Feed, viewer: Viewer, watched: Watched) -> Iterator[str]:
     spoke_at = time.monotonic()
     while True:
-        if not news.wait(spoke_at + HEARTBEAT_SECONDS - time.monotonic()):
+        is_new = news.wait(spoke_at + HEARTBEAT_SECONDS - time.monotonic())
+        if watched.has_ended:
+            return
+        if not is_new:
             yield ": still here\n\n"
             spoke_at = time.monotonic()
             continue
         # Whatever a slow client missed in between: a frame holds the whole state.
         news = feed.newest
-        if news.reading is None:
+        if news.is_outage:
             # The stream outlives an outage of the database; the client sees a heartbeat, then the state.
             yield ": the database does not answer, waiting\n\n"
             spoke_at = time.monotonic()
             continue
-        run = news.reading.run
-        if run.seq > seq:
+        if news.reading is not None and (run := news.reading.run).seq > seq:
             seq = run.seq
             yield _frame(news.reading, viewer)
             spoke_at = time.monotonic()

@@ -12,6 +12,7 @@ from backend.keyring import Keyring, TokenExpired, TokenInvalid
 from backend.tenants.api_keys.repository import KEY_PREFIX, ApiKeyInvalid, ApiKeyRepository, tenant_of_key
 from backend.tenants.models import Tenant, User
 from backend.tenants.repository import SessionRepository, SessionRevoked
+from backend.tenants.watch.repository import Holder
 
 PURPOSE = "access"
 ALL_SCOPES = frozenset({"read", "write", "admin"})
@@ -45,11 +46,18 @@ class Principal:
     tenant: Tenant
     scopes: frozenset[str] = ALL_SCOPES
     """What may be done at most, whatever the role allows."""
+    key_id: UUID | None = None
+    """The API key; None in a session."""
 
     @property
     def is_admin(self) -> bool:
         """Whether what is kept for administrators is allowed: by the role as it is now, and by the key."""
         return self.user.role == "admin" and "admin" in self.scopes
+
+    @property
+    def holder(self) -> Holder:
+        """What this rests on, for what stays open after the request."""
+        return Holder(self.tenant_id, self.user_id, self.session_id, self.key_id)
 
     @property
     def in_session(self) -> UUID:
@@ -112,7 +120,9 @@ def _authenticate_key(db: Database, token: str) -> Principal:
         found = ApiKeyRepository(session).find_active(tenant_id, token)
     if found is None:
         raise ApiKeyInvalid
-    return Principal(tenant_id, found.user.id, None, found.user, found.tenant, frozenset(found.scopes))
+    return Principal(
+        tenant_id, found.user.id, None, found.user, found.tenant, frozenset(found.scopes), found.key_id
+    )
 
 
 def normalized_email(email: str) -> str:

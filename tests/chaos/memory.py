@@ -1,4 +1,9 @@
-"""`scripts/chaos memory`: what a worker process holds while it syncs many small items, with the local model."""
+"""`scripts/chaos memory`: what a worker process holds while it syncs many small items, with the local model.
+
+Resident memory is of two kinds. Anonymous memory is the process's own. Pages of files (code, libraries, the table of
+word vectors) are read from the file when they are first touched, shared with every process that has them too, and
+dropped by the system when it needs the room.
+"""
 
 import argparse
 import time
@@ -36,12 +41,16 @@ def run(args: argparse.Namespace) -> tuple[Report, bool]:
     rows = measure(args.items, marks, repositories=args.repositories)
     sizes = [float(row["rss_mb"] or 0) for row in rows]
     is_flat = all(abs(size - sizes[0]) <= FLAT_MB for size in sizes)
-    note = f"Resident memory of the worker process; {'within' if is_flat else 'NOT within'} {FLAT_MB:g} MB of the first."
+    note = (
+        "Resident memory of the worker process, its own (anonymous) and pages of files;"
+        f" together {'within' if is_flat else 'NOT within'} {FLAT_MB:g} MB of the first."
+    )
     return Report(f"A worker over {args.items} items", rows, [note]), is_flat
 
 
 def measure(items: int, marks: Sequence[int], *, repositories: int) -> list[Row]:
-    """A row a mark: items done, resident MB then, the most since the mark before, items a second since then."""
+    """A row a mark: items done, resident MB then, of which its own and of files, the most since the mark before, items
+    a second since then."""
     hub, tokens = Hub(items=items, seed=1, repositories=repositories), Tokens()
     with (
         scripted_server(Faults(hub, tokens).answer) as server,
@@ -57,9 +66,10 @@ def _watch(hands: Crew, client: Client, marks: Sequence[int]) -> list[Row]:
     at, done, peak, moved_at = time.monotonic(), 0, 0.0, time.monotonic()
     last = 0
     while len(rows) < len(marks):
-        time.sleep(0.1)
+        time.sleep(0.5)
         now = time.monotonic()
-        rss = worker.memory_info().rss / 1e6
+        memory = worker.memory_info()
+        rss, of_files = memory.rss / 1e6, memory.shared / 1e6
         peak = max(peak, rss)
         ((processed, state),) = hands.rows("SELECT processed_count, state FROM sync_runs")
         if processed > last:
@@ -70,7 +80,16 @@ def _watch(hands: Crew, client: Client, marks: Sequence[int]) -> list[Row]:
             raise AssertionError(f"the run is {state} at item {processed}")
         if processed >= marks[len(rows)]:
             speed = (processed - done) / (now - at)
-            rows.append({"items": processed, "rss_mb": rss, "peak_mb": peak, "items_per_s": speed})
+            rows.append(
+                {
+                    "items": processed,
+                    "rss_mb": rss,
+                    "anonymous_mb": rss - of_files,
+                    "files_mb": of_files,
+                    "peak_mb": peak,
+                    "items_per_s": speed,
+                }
+            )
             print(dict(rows[-1]), flush=True)  # noqa: T201
             at, done, peak = now, processed, 0.0
     return rows

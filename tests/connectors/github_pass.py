@@ -10,6 +10,7 @@ from backend.connectors.providers.contract import (
     ItemFailure,
     ItemGone,
     ItemUnreadable,
+    NothingToRead,
     Page,
     Source,
     SourceItem,
@@ -26,6 +27,7 @@ class Pass:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Reasons by external id."""
     vanished: frozenset[str] = frozenset()
+    empty: frozenset[str] = frozenset()
 
     @property
     def entries(self) -> list[Entry]:
@@ -73,7 +75,7 @@ def listing(source: Source, since: Mapping[str, Any] | None = None) -> Pass:
 def reading(source: Source, since: Mapping[str, Any] | None = None) -> Pass:
     """A pass, with everything it lists read."""
     with closing(source):
-        pages, items, unreadable, vanished = [], {}, {}, set()
+        pages, items, unreadable, vanished, empty = [], {}, {}, set(), set()
         for page in source.pages(since):
             pages.append(page)
             for entry in page.entries:
@@ -83,4 +85,6 @@ def reading(source: Source, since: Mapping[str, Any] | None = None) -> Pass:
                     unreadable[entry.external_id] = error.message
                 except ItemGone:
                     vanished.add(entry.external_id)
-        return Pass(pages, items, unreadable, frozenset(vanished))
+                except NothingToRead:
+                    empty.add(entry.external_id)
+        return Pass(pages, items, unreadable, frozenset(vanished), frozenset(empty))

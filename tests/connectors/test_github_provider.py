@@ -229,7 +229,7 @@ def test_pages_pass_over_bytes_named_like_code(empty_handbook: GitHubEmulator) -
     empty_handbook.put_file(HANDBOOK, FileSeed("src/wide.py", "# größer\n".encode("utf-16"), ""))
     found = reading(source(empty_handbook))
     assert found.items.keys() == {f"{HANDBOOK}:file:src/wide.py"}
-    assert found.vanished == {f"{HANDBOOK}:file:src/stream.ts"}
+    assert found.empty == {f"{HANDBOOK}:file:src/stream.ts"}
     assert found.unreadable == {}
 
 

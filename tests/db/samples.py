@@ -91,6 +91,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "delivery_id": "'72d3162e'",
             "effect": "'sync'",
         },
+        "watch_channels": {"tenant_id": _TENANT, "connector_id": _OWN_ID},
         "documents": {
             "tenant_id": _TENANT,
             "id": _OWN_ID,

@@ -18,6 +18,8 @@ from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.reads import SharedReads
 from backend.sync.repository import PageResult, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Viewer, follow, progress_of
+from backend.tenants.watch.repository import Holder
+from backend.tenants.watch.watch import HolderWatch
 from tests.conftest import Account, TestDatabase
 
 
@@ -43,9 +45,24 @@ def run(db: Database, account: Account) -> SyncRun:
 class Watcher:
     """Somebody who follows a run in a thread of their own."""
 
-    def __init__(self, feeds: Feeds, run: SyncRun) -> None:
+    def __init__(
+        self,
+        db: Database,
+        listener: Listener,
+        run: SyncRun,
+        feeds: Feeds | None = None,
+        holder: Holder | None = None,
+    ) -> None:
         self.frames: queue.Queue[str | None] = queue.Queue()
-        frames = follow(feeds, run.tenant_id, run.id, Viewer("s"), linger=0.0)
+        frames = follow(
+            feeds or Feeds(db, listener),
+            run.tenant_id,
+            run.id,
+            Viewer("s"),
+            holders=HolderWatch(db, listener, every_seconds=0.05),
+            holder=holder or Holder(run.tenant_id),
+            linger=0.0,
+        )
 
         def watch() -> None:
             for frame in frames:
@@ -89,7 +106,7 @@ def test_follow_sends_state_changes_and_the_end(
 ) -> None:
     other = database.connect()
     try:
-        watcher = Watcher(Feeds(db, listener), run)
+        watcher = Watcher(db, listener, run)
         assert watcher.next_event()[0] == "current_state"
         advance(other, run, total=8)
         name, data = watcher.next_event()
@@ -105,13 +122,13 @@ def test_follow_sends_state_changes_and_the_end(
 
 def test_follow_finished_run_sends_state_and_end(db: Database, listener: Listener, run: SyncRun) -> None:
     finish(db, run)
-    watcher = Watcher(Feeds(db, listener), run)
+    watcher = Watcher(db, listener, run)
     assert [watcher.next_event()[0], watcher.next_event()[0]] == ["current_state", "complete"]
     assert watcher.ends()
 
 
 def test_follow_without_a_total_shows_no_percentage(db: Database, listener: Listener, run: SyncRun) -> None:
-    watcher = Watcher(Feeds(db, listener), run)
+    watcher = Watcher(db, listener, run)
     watcher.next_event()
     advance(db, run)
     _, data = watcher.next_event()
@@ -123,7 +140,7 @@ def test_follow_sees_changes_although_hints_are_lost(
     database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 0.2)
-    watcher = Watcher(Feeds(database.db, listener), run)
+    watcher = Watcher(database.db, listener, run)
     watcher.next_event()
     # Past the product, so nobody sends a hint.
     with database.admin() as connection:
@@ -138,7 +155,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 ) -> None:
     monkeypatch.setattr(Listener, "POLL_HEALTHY_SECONDS", 60.0)
     monkeypatch.setattr(Listener, "POLL_UNHEALTHY_SECONDS", 60.0)
-    watcher = Watcher(Feeds(db, listener), run)
+    watcher = Watcher(db, listener, run)
     watcher.next_event()
     with database.admin() as connection:
         # In one statement, so the change falls into the time in which nobody listens.
@@ -157,7 +174,7 @@ def test_follow_resyncs_after_the_listener_was_cut_off(
 def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
     database: TestDatabase, listener: Listener, run: SyncRun
 ) -> None:
-    watcher = Watcher(Feeds(database.db, listener), run)
+    watcher = Watcher(database.db, listener, run)
     watcher.next_event()
     began = time.monotonic()
     for number in range(120):
@@ -174,7 +191,30 @@ def test_follow_shows_at_most_ten_states_a_second_and_always_the_last(
 
 def test_follow_unknown_run_raises(db: Database, listener: Listener, account: Account) -> None:
     with pytest.raises(SyncRunNotFound):
-        next(follow(Feeds(db, listener), account.tenant_id, UUID(int=1), Viewer("s")))
+        next(
+            follow(
+                Feeds(db, listener),
+                account.tenant_id,
+                UUID(int=1),
+                Viewer("s"),
+                holders=HolderWatch(db, listener),
+                holder=Holder(account.tenant_id),
+            )
+        )
+
+
+def test_follow_ends_when_its_holder_is_deactivated(
+    database: TestDatabase, listener: Listener, run: SyncRun, account: Account
+) -> None:
+    deactivated = Watcher(database.db, listener, run, holder=Holder(run.tenant_id, account.user_id))
+    stays = Watcher(database.db, listener, run)
+    for watcher in (deactivated, stays):
+        assert watcher.next_event()[0] == "current_state"
+    with database.admin() as connection:
+        connection.execute("UPDATE users SET deactivated_at = now() WHERE id = %s", (account.user_id,))
+    assert deactivated.ends()
+    finish(database.db, run)
+    assert stays.next_event()[0] == "complete"
 
 
 def test_follow_by_twenty_shares_one_connection(
@@ -183,7 +223,7 @@ def test_follow_by_twenty_shares_one_connection(
     narrow = database.connect(pool_size=1)
     try:
         feeds = Feeds(narrow, listener)
-        watchers = [Watcher(feeds, run) for _ in range(20)]
+        watchers = [Watcher(database.db, listener, run, feeds) for _ in range(20)]
         for watcher in watchers:
             assert watcher.next_event()[0] == "current_state"
         finish(database.db, run)
@@ -257,7 +297,7 @@ def test_feed_reads_once_a_hint_for_all_who_follow(
     database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feeds = Feeds(database.db, listener)
-    watchers = [Watcher(feeds, run) for _ in range(20)]
+    watchers = [Watcher(database.db, listener, run, feeds) for _ in range(20)]
     for watcher in watchers:
         watcher.next_event()
     readings: list[object] = []
@@ -301,7 +341,7 @@ def test_feed_ends_with_its_last_follower_and_starts_anew_for_the_next(
 def test_follow_goes_on_after_an_outage(
     database: TestDatabase, listener: Listener, run: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watcher = Watcher(Feeds(database.db, listener), run)
+    watcher = Watcher(database.db, listener, run)
     watcher.next_event()
     with monkeypatch.context() as away:
 

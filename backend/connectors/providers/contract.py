@@ -54,6 +54,10 @@ class ItemUnreadable(Unprocessable):
     """The provider does not hand this item over."""
 
 
+class NothingToRead(Unprocessable):
+    """In this version the item holds nothing that could be found: it is no document, and that is no failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An item as a listing shows it. What is unchanged since it was stored is never read."""
@@ -152,8 +156,8 @@ class Source(Protocol):
     def read(self, entry: Entry) -> SourceItem:
         """The item itself, with its body.
 
-        Raises `ItemGone`, or `ItemUnreadable` with the reason for the user (too large, no permission, encrypted …);
-        and `CredentialsRejected`, `RateLimited` or `ProviderUnavailable` as `pages` does.
+        Raises `ItemGone`; `NothingToRead`, after which it is not read again before its revision is another one; or
+        `ItemUnreadable` with the reason for the user (too large, no permission, encrypted …); and `CredentialsRejected`, `RateLimited` or `ProviderUnavailable` as `pages` does.
         """
         ...
 

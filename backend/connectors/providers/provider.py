@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
@@ -68,6 +69,11 @@ class Provider:
     webhook: str | None = None
     """`package.module:function` that takes a `Delivery` and returns a `Notice`, where the provider sends any. Raises a
     `Forbidden` when it is not genuine, an `Invalid` when it is not understood. Imported when needed, by web processes."""
+    open_channel: str | None = None
+    """`package.module:function` that takes (`Opening`, channel id, address, token) and has the provider call that
+    address, returning an `OpenChannel`, where calls come over channels that end. Needs `webhook`."""
+    close_channel: str | None = None
+    """`package.module:function` that takes (`Opening`, channel id, `OpenChannel.resource`) and ends it."""
     webhook_is_apps: bool = False
     """Whether its calls come for the whole app, signed with the app's own secret, which is a setting; else each
     connector has its own address and secret."""
@@ -92,6 +98,16 @@ class Choice:
     is_chosen: bool
     details: Mapping[str, str | int | bool | None]
     """What helps to choose, under the provider's own names: `is_private`, `num_members`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """A channel over which a provider calls."""
+
+    resource: str
+    """The provider's name for what is watched."""
+    expires_at: datetime
+    """Aware; when it ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ class LocalEmbedder:
             raise EmbeddingFailed("The local embedding model is incomplete.") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        # It would remember how it cut each "word", and to this model a short text as a whole is one: some
+        # kilobytes for each that was ever embedded, and no question is embedded faster for it.
+        self._tokenizer.model._resize_cache(0)
 
     @property
     def model(self) -> str:

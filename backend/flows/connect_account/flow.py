@@ -14,6 +14,7 @@ from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
 from backend.errors import Invalid
 from backend.flows.schedule_sync.flow import plan
+from backend.flows.watch_source.flow import watch
 from backend.keyring import Keyring, TokenExpired, TokenInvalid
 from backend.oauth.repository import NonceExpired, OAuthNonceRepository
 from backend.sync.positions.repository import SyncPositionRepository
@@ -67,6 +68,8 @@ class ConnectAccount:
     providers: Mapping[str, OAuthProvider]
     redirect_uris: Mapping[str, str]
     lifetime: timedelta
+    #: Types of sources whose providers are asked to call.
+    watched: frozenset[str] = frozenset()
 
     def provider(self, connector_type: str) -> OAuthProvider:
         """The provider of that name. Raises NotConfigured."""
@@ -168,6 +171,7 @@ class ConnectAccount:
                 connected_by=attempt.user_id,
                 account=account,
                 credentials=credentials,
+                watched=self.watched,
             )
 
     def _verifier(self, attempt: Attempt) -> str:
@@ -203,6 +207,7 @@ def store_connection(
     connected_by: UUID,
     account: Account,
     credentials: Credentials,
+    watched: frozenset[str] = frozenset(),
 ) -> Connector:
     """The connector, connected, with sealed credentials and a schedule. Another account than before is read from its
     beginning; the same one goes on where it was, with the documents that were kept."""
@@ -222,4 +227,5 @@ def store_connection(
     if was is not None and was != account.external_id:
         SyncPositionRepository(session).begin_anew(tenant_id, connector.id)
     plan(session, connector)
+    watch(session, connector, watched, anew=True)
     return connector

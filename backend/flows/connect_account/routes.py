@@ -17,6 +17,7 @@ from backend.flows.connect_account.flow import Attempt, ConnectAccount, StateInv
 from backend.flows.connect_account.pages import confirmation_page, onward_page
 from backend.flows.connect_account.token import connect_by_token
 from backend.flows.list_sources.flow import SourcePath
+from backend.flows.watch_source.flow import watched_types
 from backend.pages import policy
 from backend.tenants.repository import TenantRepository
 from backend.web import Answer, answer, cookie_principal, editor, public, services
@@ -165,6 +166,7 @@ def _flow() -> ConnectAccount:
         providers=s.oauth_providers,
         redirect_uris={name: given.get(name) or default.format(name) for name in s.oauth_providers},
         lifetime=timedelta(seconds=s.settings.oauth_nonce_seconds),
+        watched=watched_types(s.providers, s.settings.public_url),
     )
 
 

@@ -1,15 +1,17 @@
 """Ends a connection here and at the provider, and asks for its documents to be deleted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
 import structlog
 
+from backend.connectors.channels.repository import ChannelRepository
 from backend.connectors.credentials.repository import CredentialRepository, CredentialsNotFound
-from backend.connectors.models import Connector
-from backend.connectors.providers.contract import Credentials, OAuthProvider
+from backend.connectors.models import Connector, WatchChannel
+from backend.connectors.providers.contract import Credentials, OAuthProvider, Opening
 from backend.connectors.providers.provider import Provider
 from backend.connectors.removals.repository import RemovalRepository
 from backend.connectors.repository import ConnectorRepository
@@ -18,6 +20,7 @@ from backend.documents.sources.repository import SourceDocumentRepository
 from backend.errors import StateError
 from backend.flows.schedule_sync.flow import end
 from backend.flows.sync_connector.flow import cancel_sync
+from backend.flows.watch_source.flow import end_channel, unwatch
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring, SealBroken
 from backend.sync.repository import SyncRunRepository
@@ -45,6 +48,7 @@ class DisconnectSource:
     db: Database
     keyring: Keyring
     oauth_providers: Mapping[str, OAuthProvider]
+    api_bases: Mapping[str, str]
 
     def disconnect(
         self,
@@ -75,19 +79,40 @@ class DisconnectSource:
                 pass
             connectors.disconnect(tenant_id, connector.id)
             end(session, connector)
+            unwatch(session, connector)
+            channel = ChannelRepository(session).find(tenant_id, connector.id)
+            ChannelRepository(session).forget(tenant_id, connector.id)
             if documents == "delete":
                 _ask_for_removal(session, connector, requested_by)
                 is_removing = True
         if not was_stored or provider.auth_type == "config":
             return Outcome(is_revoked=True, is_removing=is_removing)
-        return Outcome(is_revoked=self._revoke(provider, opened), is_removing=is_removing)
+        credentials = None if opened is None else Credentials.from_json(opened)
+        if credentials is not None and channel is not None:
+            credentials = self._stop_calls(provider, channel, credentials)
+        return Outcome(is_revoked=self._revoke(provider, credentials), is_removing=is_removing)
 
-    def _revoke(self, provider: Provider, opened: bytes | None) -> bool:
+    def _stop_calls(self, provider: Provider, channel: WatchChannel, credentials: Credentials) -> Credentials:
+        """Ends the channel over which the provider calls, if it can be; the credentials that are to be ended then."""
         oauth = self.oauth_providers.get(provider.type)
-        if opened is None or oauth is None:
+        ends_at = credentials.expires_at
+        if oauth and credentials.refresh_token and ends_at and ends_at < datetime.now(UTC):
+            try:
+                fresh = oauth.refresh(credentials)
+                credentials = replace(fresh, refresh_token=fresh.refresh_token or credentials.refresh_token)
+            except StateError as error:
+                _log.info("a channel is left to end by itself", type=provider.type, error=error.error_code)
+                return credentials
+        base = (self.api_bases.get(provider.type) or provider.api_base).rstrip("/")
+        end_channel(provider, Opening({}, credentials, base), channel)
+        return credentials
+
+    def _revoke(self, provider: Provider, credentials: Credentials | None) -> bool:
+        oauth = self.oauth_providers.get(provider.type)
+        if credentials is None or oauth is None:
             return False
         try:
-            oauth.revoke(Credentials.from_json(opened))
+            oauth.revoke(credentials)
         except StateError as error:
             _log.warning("access not ended at the provider", type=provider.type, error=error.error_code)
             return False

@@ -39,7 +39,7 @@ def disconnect(path: SourcePath) -> Response:
     provider = find_provider(s.providers, path.connector_type)
     # Not a model in the signature: existing clients send no body, or one that is not marked as JSON.
     wishes = DisconnectBody.model_validate(request.get_json(silent=True, force=True) or {})
-    outcome = DisconnectSource(s.db, s.keyring, s.oauth_providers).disconnect(
+    outcome = DisconnectSource(s.db, s.keyring, s.oauth_providers, s.api_bases).disconnect(
         who.tenant_id, provider, requested_by=who.user_id, documents=wishes.documents
     )
     if outcome.is_revoked:

@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
 from backend.connectors.catalogue import find_provider
+from backend.connectors.channels.repository import ChannelRepository
 from backend.connectors.repository import ConnectorRepository
 from backend.flows.list_sources.flow import SourcePath
 from backend.flows.receive_webhook.flow import NoSuchWebhook, ReceiveWebhook
@@ -32,6 +33,10 @@ class WebhookAnswer(Answer):
     secret: str | None = Field(
         description="What it is to sign with; none when the app's own secret is used, which is a setting"
     )
+    channel_until: str | None = Field(
+        None, description="The provider was asked to call, and does until then; this is renewed by itself"
+    )
+    channel_error: str | None = Field(None, description="Why the provider could not be asked to call")
 
 
 @api.post("/api/webhooks/<connector_type>", responses={200: Answer})
@@ -63,8 +68,16 @@ def show_webhook(path: SourcePath) -> Response:
         return answer(WebhookAnswer(address=base, secret=None))
     with s.db.transaction(who.tenant_id) as session:
         connector = ConnectorRepository(session).get(who.tenant_id, provider.type)
+        channel = ChannelRepository(session).find(who.tenant_id, connector.id)
     webhook = _flow().webhook_of(connector)
-    return answer(WebhookAnswer(address=f"{base}/{webhook.name}", secret=webhook.secret))
+    return answer(
+        WebhookAnswer(
+            address=f"{base}/{webhook.name}",
+            secret=webhook.secret,
+            channel_until=channel.expires_at.isoformat() if channel and channel.expires_at else None,
+            channel_error=channel.error if channel else None,
+        )
+    )
 
 
 def _received(connector_type: str, address: str | None) -> Response:

@@ -1,7 +1,7 @@
 """What a turn has dealt with and not written yet, and how all of it is written in one transaction."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -29,6 +29,8 @@ class Batch:
     dealt: dict[str, Dealt] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
+    #: Of `dealt`: those in which there is nothing to read.
+    empty: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     characters: int = 0
     #: How much of it the run had not dealt with before; without any, a job that fails again has not progressed.
@@ -55,10 +57,31 @@ class Batch:
 
     def settle(self, entry: Entry) -> None:
         """The item is stored, or needs nothing."""
+        self.gone.discard(entry.external_id)
         self.dealt[entry.external_id] = Dealt(entry.external_id, entry.revision)
+
+    def see(self, entry: Entry) -> None:
+        """The item is as it was dealt with before."""
+        self.gone.discard(entry.external_id)
+        self.seen.add(entry.external_id)
+
+    def pass_by(self, entry: Entry) -> None:
+        """The item is no document in this version; what it was before goes, and that it was looked at stays known."""
+        self.settle(entry)
+        self.empty.add(entry.external_id)
+
+    def lose(self, external_ids: Collection[str]) -> None:
+        """The source no longer has these items, whatever pages before have shown of them."""
+        self.gone.update(external_ids)
+        self.seen.difference_update(external_ids)
+        self.empty.difference_update(external_ids)
+        for external_id in external_ids:
+            self.documents.pop(external_id, None)
+            self.dealt.pop(external_id, None)
 
     def fail(self, entry: Entry, stage: str, reason: str) -> None:
         """The item could not be taken."""
+        self.gone.discard(entry.external_id)
         self.failures.append(Failure(entry.external_id, entry.url, stage, reason))
         self.dealt[entry.external_id] = Dealt(
             entry.external_id,
@@ -84,7 +107,7 @@ class Batch:
         item once."""
         items = SyncItemRepository(session)
         stored = store_all(session, tenant_id, connector_id, self.documents.values())
-        removed = remove_all(session, tenant_id, connector_id, self.gone)
+        removed = remove_all(session, tenant_id, connector_id, self.gone | self.empty)
         if self.gone:
             items.forget(tenant_id, connector_id, self.gone)
         recorded = items.record(tenant_id, connector_id, run_id, pass_number, list(self.dealt.values()))

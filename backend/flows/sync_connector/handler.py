@@ -58,6 +58,8 @@ class SyncHandler:
     providers: Mapping[str, Provider]
     api_bases: Mapping[str, str]
     allow_private_addresses: bool = False
+    #: What else is seen to when a run begins, in the transaction that takes it up.
+    on_begin: Callable[[Session, Connector], None] = lambda _session, _connector: None
 
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
         """Goes on from the connector's position to the end of the pass, or until told to stop."""
@@ -76,6 +78,7 @@ class SyncHandler:
             if runs.take_up(tenant_id, run_id, cursor=position.cursor, is_full=position.is_full) is None:
                 jobs.complete(claim)
                 return
+            self.on_begin(session, connector)
         provider = self.providers.get(connector.type)
         turn = Turn(
             self.db,

@@ -20,6 +20,7 @@ from backend.sync.models import SyncRun
 from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Viewer, error_of, follow, progress_of
+from backend.tenants.watch.repository import Holder
 from backend.web import (
     Answer,
     answer,
@@ -35,6 +36,11 @@ api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syn
 
 #: Whoever holds only a run's name may follow it for this long after its end.
 _NAME_LIVES_SECONDS = 3600
+
+_SINCE = (
+    "`since` changes nothing: a sync goes on where the last one ended, whenever that was. Ask with `full_sync` to go over"
+    " everything; what is unchanged is not read again."
+)
 
 #: What is shown of a run that has been over for a day.
 _IDLE = MappingProxyType(
@@ -60,7 +66,8 @@ class StartBody(BaseModel):
     full_sync: bool = Field(False, description="Go over everything there is, not only what has changed")
     since: datetime | None = Field(
         None,
-        description="Of no effect: a sync goes on where the last one ended, so nothing since any time is missed",
+        description="Of no effect, and named in `ignored`: a sync goes on where the last one ended, so nothing since any"
+        " time is missed; `full_sync` goes over everything",
     )
 
 
@@ -72,6 +79,7 @@ class SyncStarted(Answer):
     sync_id: str | None = Field(None, description="Name under which any instance streams the progress")
     stream_url: str
     already_running: bool
+    ignored: list[str] = Field([], description="What was asked for and changes nothing; `message` says why")
 
 
 class SyncStatus(BaseModel):
@@ -118,6 +126,8 @@ def start(path: SourcePath) -> Response:
     message = "Sync started." if is_new else "This source is being synced already."
     if wishes.full_sync and not is_new and not run.is_full:
         message += " Ask again for everything when that is over."
+    if wishes.since is not None:
+        message += f" {_SINCE}"
     name = stream_id(s.keyring, who.tenant_id, run.id)
     body = SyncStarted(
         message=message,
@@ -127,6 +137,7 @@ def start(path: SourcePath) -> Response:
         sync_id=name,
         stream_url=f"{s.settings.public_url}/api/sync-progress/{name}/stream",
         already_running=not is_new,
+        ignored=[] if wishes.since is None else ["since"],
     )
     # A browser client opens the stream at a fixed local origin when it is given `sync_id`, and hangs if that
     # is not us; without the field it polls.
@@ -200,7 +211,7 @@ def stream(path: RunPath) -> Response:
 
     Opened by the access token, by the session cookie, or, because a browser's EventSource can send neither across
     origins, by the run's name itself, which cannot be guessed; it then shows no titles and ends an hour after the
-    run.
+    run. It ends within seconds when the session or key does, or whoever it belongs to is deactivated.
     """
     s = services()
     who = found_principal() or cookie_principal()
@@ -209,6 +220,10 @@ def stream(path: RunPath) -> Response:
     else:
         tenant_id, run_id = read_stream_id(s.keyring, path.sync_id)
     run = s.feeds.reads.read(tenant_id, run_id, since=time.monotonic()).run
+    # The name counts as long as the workspace does, and whoever asked for the run.
+    holder = who.holder if who is not None else Holder(tenant_id, run.requested_by)
+    if who is None and not s.holders.counts(holder):
+        raise SyncRunNotFound
     if who is None and run.is_finished:
         with s.db.transaction(tenant_id) as session:
             if SyncRunRepository(session).ended_longer_ago(tenant_id, run_id, seconds=_NAME_LIVES_SECONDS):
@@ -219,7 +234,7 @@ def stream(path: RunPath) -> Response:
 
     viewer = Viewer(path.sync_id, with_note=who is not None)
     return Response(
-        follow(s.feeds, tenant_id, run_id, viewer),
+        follow(s.feeds, tenant_id, run_id, viewer, holders=s.holders, holder=holder),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )

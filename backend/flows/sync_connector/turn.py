@@ -19,6 +19,7 @@ from backend.connectors.providers.contract import (
     Entry,
     ItemGone,
     ItemUnreadable,
+    NothingToRead,
     Page,
     ProviderUnavailable,
     Source,
@@ -99,7 +100,7 @@ class Turn:
         self._note = page.note
         entries = list({entry.external_id: entry for entry in page.entries}.values())
         known, deleted_here = self._look_up(entries)
-        self._batch.gone |= set(page.gone) - {entry.external_id for entry in entries}
+        self._batch.lose(set(page.gone) - {entry.external_id for entry in entries})
         self._batch.miss(page.failures)
         try:
             for place, entry in enumerate(entries):
@@ -208,7 +209,7 @@ class Turn:
             before.is_waiting and (not self._is_full or before.run_id == self._run_id)
         ):
             return False
-        self._batch.seen.add(entry.external_id)
+        self._batch.see(entry)
         return True
 
     def _read(self, source: Source, entry: Entry, *, give_up: bool = True) -> None:
@@ -218,6 +219,9 @@ class Turn:
             # Between listing and reading, or hidden: a listing will say which. Nothing is deleted for this alone.
             if not give_up:
                 raise
+            return
+        except NothingToRead:
+            self._batch.pass_by(entry)
             return
         except ItemUnreadable as error:
             self._batch.fail(entry, "fetch", error.message)

@@ -49,6 +49,7 @@ class TooManyApiKeys(Conflict):
 class ActiveKey:
     """A key that counts right now, with its person and workspace."""
 
+    key_id: UUID
     scopes: tuple[str, ...]
     user: User
     tenant: Tenant
@@ -138,7 +139,7 @@ class ApiKeyRepository:
                 .where(ApiKey.tenant_id == tenant_id, ApiKey.id == key_id)
                 .values(last_used_at=func.now())
             )
-        return ActiveKey(tuple(scopes), user, tenant)
+        return ActiveKey(key_id, tuple(scopes), user, tenant)
 
     def list_of(self, tenant_id: UUID, user_id: UUID | None = None) -> Sequence[tuple[ApiKey, str]]:
         """Keys of the user, or of everybody in the tenant, with their users' addresses; the newest first."""

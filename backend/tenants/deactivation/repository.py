@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session as DbSession
 
+from backend.db.notify import Channel
+from backend.db.transaction import hint
 from backend.errors import Conflict, NotFound
 from backend.tenants.models import Session, Tenant, User
 
@@ -88,4 +90,8 @@ class DeactivationRepository:
         ended = update(Session).where(Session.tenant_id == tenant_id, Session.ended_at.is_(None))
         if user_id is not None:
             ended = ended.where(Session.user_id == user_id)
-        self._session.execute(ended.values(ended_at=func.now(), end_reason=REASON))
+        ids = self._session.scalars(
+            ended.values(ended_at=func.now(), end_reason=REASON).returning(Session.id)
+        ).all()
+        for session_id in ids:
+            hint(self._session, Channel.SESSIONS, tenant_id, session_id)

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Session
 from backend.flows.deactivate.flow import deactivate_tenant
+from backend.flows.sync_connector.flow import start_sync
 from backend.jobs.repository import JobRepository
 from backend.tenants.deactivation.repository import DeactivationRepository
 from tests.conftest import TestDatabase
@@ -49,6 +51,32 @@ def test_deactivated_user_holds_nothing_on_any_instance(
     assert reason(browser.get(url, web)) == "This connection attempt took too long; start again."
     web.ok("GET", "/api/documents", headers=with_key)
     assert web.sign_in(leaving.account)
+
+
+def test_streams_of_a_deactivated_user_end_and_are_not_opened_again(
+    web: Instance, web2: Instance, person: Person
+) -> None:
+    leaving = web.colleague(person, role="member")
+    with web.services.db.transaction(person.tenant_id) as session:
+        connector = ConnectorRepository(session).connect(
+            person.tenant_id, "github", connected_by=person.user_id, account_id="1", account_label="octocat"
+        )
+        start_sync(session, connector, requested_by=leaving.user_id)
+    web.services.listener.start()
+    assert web.services.listener.wait_until_connected(10)
+    name = web.ok("POST", "/api/integrations/github/sync", leaving)["sync_id"]
+    path = f"/api/sync-progress/{name}/stream"
+    key = web.ok("POST", "/api/auth/api-keys", leaving, json={"name": "a program", "scopes": ["read"]})["key"]
+    headers = [leaving.headers, {"Authorization": f"Bearer {key}"}, {}]
+    streams = [iter(web.call("GET", path, headers=each).iter_encoded()) for each in headers]
+    for frames in streams:
+        assert b"event: current_state" in next(frames)
+    web2.ok("POST", deactivate_path(leaving), person)
+    for frames in streams:
+        assert list(frames) == []
+    problem(web.call("GET", path), 404, "SYNC_RUN_NOT_FOUND")
+    frames = iter(web.call("GET", path, person).iter_encoded())
+    assert b"event: current_state" in next(frames)
 
 
 def test_deactivated_workspace_lets_nobody_in_and_connects_nothing(

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from backend.connectors.repository import ConnectorRepository
-from backend.jobs.repository import JobClaims, JobRepository
+from backend.jobs.repository import JobRepository, JobStatements
 from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
 from tests.tenants.instances import Instance, Person, problem, web_instance
@@ -53,7 +53,7 @@ def claim(web: Instance, kind: str) -> None:
             name="w", version="1", lease_term=timedelta(seconds=30)
         )
     with web.services.db.operator_transaction() as session:
-        assert JobClaims(session).claim(worker_id, [kind])
+        assert JobStatements(session).claim(worker_id, [kind])
 
 
 def test_job_is_shown_with_state_tries_time_and_last_error(web: Instance, person: Person) -> None:

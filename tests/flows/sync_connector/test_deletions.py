@@ -40,6 +40,21 @@ def test_item_gone_and_back_on_one_page_stays(scene: Scene) -> None:
     assert scene.stored() == ["item-1"]
 
 
+def test_item_gone_on_one_page_and_back_on_the_next_stays(scene: Scene) -> None:
+    scene.sync([item(1), item(2)])
+    run = scene.sync(gone(scene, "item-1", "item-2"), [item(1), item(2, "Another text.")])
+    assert (run.state, scene.stored()) == ("completed", ["item-1", "item-2"])
+    assert scene.text_of("item-2") == "Another text."
+
+
+def test_item_shown_on_one_page_and_gone_on_the_next_goes_and_may_come_back(scene: Scene) -> None:
+    scene.sync([item(1), item(2)])
+    scene.sync([item(1)], Page({"next": 2}, gone=("item-1",)))
+    assert scene.stored() == ["item-2"]
+    scene.sync([item(1)])
+    assert scene.stored() == ["item-1", "item-2"]
+
+
 def test_item_missed_once_stays_and_the_next_run_looks_again(scene: Scene) -> None:
     scene.sync([item(1), item(2)])
     run = scene.sync([item(2)], is_full=True)

@@ -2,7 +2,13 @@
 
 from datetime import timedelta
 
-from backend.connectors.providers.contract import ItemGone, ItemUnreadable, ProviderUnavailable, SourceItem
+from backend.connectors.providers.contract import (
+    ItemGone,
+    ItemUnreadable,
+    NothingToRead,
+    ProviderUnavailable,
+    SourceItem,
+)
 from tests.flows.sync_connector.scene import CountingEmbedder, Scene, item
 
 BROKEN = SourceItem(
@@ -117,6 +123,27 @@ def test_item_gone_between_listing_and_reading_is_no_failure(scene: Scene) -> No
     run = scene.sync([item(1), ("vanished", ItemGone())])
     assert (run.state, run.stored_count, run.failed_count) == ("completed", 1, 0)
     assert ledger(scene, "vanished") is None
+
+
+def test_item_with_nothing_to_read_is_read_once_a_revision(scene: Scene) -> None:
+    run = scene.sync([item(1), ("image", NothingToRead())], is_full=True)
+    assert (run.state, run.stored_count, run.unchanged_count, run.failed_count) == ("completed", 1, 1, 0)
+    for _ in range(2):
+        run = scene.sync([item(1), ("image", NothingToRead())], is_full=True)
+        assert (run.state, run.unchanged_count, run.deleted_count) == ("completed", 2, 0)
+    assert scene.source.read_ids == ["item-1", "image"]
+    assert scene.stored() == ["item-1"]
+
+
+def test_document_that_has_become_nothing_to_read_goes(scene: Scene) -> None:
+    scene.sync([item(1), item(2)])
+    run = scene.sync([("item-1", NothingToRead())])
+    assert (run.state, run.deleted_count, scene.stored()) == ("completed", 1, ["item-2"])
+    scene.source.read_ids.clear()
+    scene.sync([("item-1", NothingToRead()), item(2)], is_full=True)
+    assert scene.source.read_ids == []
+    scene.sync([item(1)])
+    assert scene.stored() == ["item-1", "item-2"]
 
 
 def test_hidden_item_is_not_deleted_for_that_alone(scene: Scene) -> None:

@@ -129,8 +129,10 @@ def test_sync_takes_what_existing_clients_send(scene: Scene, web: Instance, pers
     for body in ({}, {"full_sync": True, "since": "2026-01-01T00:00:00Z"}, {"since": "2026-01-01"}):
         answer = web.ok("POST", f"{GITHUB}/sync", person, json=body)
         assert answer["connector_id"] == str(scene.connector.id)
+        assert answer["ignored"] == (["since"] if "since" in body else [])
+        assert ("`since` changes nothing" in answer["message"]) is ("since" in body)
     joined = web.ok("POST", f"{GITHUB}/sync", person, json={"full_sync": True})
-    assert joined["already_running"] is True
+    assert (joined["already_running"], joined["ignored"]) == (True, [])
     assert "everything" in joined["message"]
     problem(web.call("POST", f"{GITHUB}/sync", person, json={"since": "x"}), 400, "VALIDATION_ERROR")
 

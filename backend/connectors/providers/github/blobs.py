@@ -5,13 +5,21 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from backend.connectors.providers.contract import ItemGone, ItemUnreadable, SourceItem
+from backend.connectors.providers.contract import (
+    ItemGone,
+    ItemUnreadable,
+    NothingToRead,
+    SourceItem,
+)
 from backend.connectors.providers.github import files, items
 from backend.connectors.providers.github.client import GitHubClient
 
 
 def read_file(client: GitHubClient, locator: Mapping[str, Any]) -> SourceItem:
-    """The file of an entry. Raises `ItemUnreadable` with the reason, `ItemGone`, and what `GitHubClient.get` raises."""
+    """The file of an entry.
+
+    Raises `ItemUnreadable` with the reason, `ItemGone`, `NothingToRead`, and what `GitHubClient.get` raises.
+    """
     file = files.file_at(locator["path"], locator["sha"], locator["size"])
     if file is None:
         raise ItemGone
@@ -27,6 +35,6 @@ def read_file(client: GitHubClient, locator: Mapping[str, Any]) -> SourceItem:
     if files.is_large_file_pointer(body):
         raise ItemUnreadable("The file is kept in Git LFS, which is not read.")
     if file.is_code and files.is_binary(body):
-        # Named like code, but none: nobody misses it.
-        raise ItemGone
+        # Named like code, but none: nobody misses it, and the blob will never be another one.
+        raise NothingToRead
     return items.file_item(locator, file, body)

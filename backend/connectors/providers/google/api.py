@@ -99,6 +99,12 @@ def refusal(response: httpx2.Response, body: bytes) -> Exception:
     for reason, explanation in _ITEM:
         if status == HTTPStatus.FORBIDDEN and reason in reasons:
             return ItemUnreadable(explanation)
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED) and any(
+        reason.startswith("push.webhookUrl") for reason in reasons
+    ):
+        return ProviderRefused(
+            "Google does not accept this installation's address (PUBLIC_URL) for notifications."
+        )
     if status == HTTPStatus.BAD_REQUEST:
         if reasons & {"failedPrecondition", "FAILED_PRECONDITION"}:
             return ProviderRefused("Google says that this account does not have this service.")

@@ -1,7 +1,8 @@
 """Google Drive: files, and Google's own documents by export, of a person's Drive and of shared drives.
 
 `source.py` lists and reads them, with `position.py` for where a pass is, `files.py` for which files are worth
-reading and in which form, `folders.py` for where they are, and `items.py` for what becomes of them. `webhook.py` understands Drive's push notifications.
+reading and in which form, `folders.py` for where they are, and `items.py` for what becomes of them. `channels.py` has
+Drive call, and `webhook.py` understands its calls.
 """
 
 from typing import Annotated, Final
@@ -45,4 +46,6 @@ PROVIDER: Final = Provider(
     make_oauth=make_oauth,
     choices="backend.connectors.providers.google_drive.choices:list_choices",
     webhook="backend.connectors.providers.google_drive.webhook:receive",
+    open_channel="backend.connectors.providers.google_drive.channels:open_channel",
+    close_channel="backend.connectors.providers.google_drive.channels:close_channel",
 )
