@@ -6,14 +6,16 @@ from uuid import UUID
 
 import structlog
 
+from backend.components.vocabulary import Vocabulary
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
-from backend.flows.ask.retrieve import retrieve
+from backend.flows.ask.retrieve import Found, Question, retrieve
 from backend.search.answer import Source, compose
 from backend.search.followup import complete
 from backend.search.llm import ChatModel, generate_answer
+from backend.search.question import read
 from backend.search.repository import Filters, Hit, SearchRepository
 
 _log = structlog.get_logger(__name__)
@@ -31,8 +33,14 @@ class Reply:
     hits: Sequence[Hit]
     #: (index into hits, the passage's sentence) for each citation of an extractive answer
     citations: Sequence[tuple[int, str]]
-    #: what was searched for: the question, and what its acronyms stand for
+    #: what was searched for: the question without operators, its unknown words mended, and what its acronyms stand for
     expanded_question: str
+    #: words of the question that no passage has, each with the one searched for in its place
+    corrections: Sequence[tuple[str, str]] = ()
+    #: the same of an unfinished last word
+    completions: Sequence[tuple[str, str]] = ()
+    #: whether the quoted words stand together nowhere, so that they were searched for one by one
+    phrase_relaxed: bool = False
 
 
 def ask(
@@ -47,20 +55,31 @@ def ask(
     expand: Callable[[UUID, str], str] | None = None,
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
     filters: Filters | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Reply:
     """Answers `question`, which may lean on `history`, from the tenant's documents that `filters` lets through;
-    `expand` adds what the tenant calls things, `count_words` says
-    how frequent its words are.
+    `expand` adds what the tenant calls things, `count_words` says how frequent its words are, `vocabulary` which ones
+    there are. "Quoted words" must stand together in a passage, and -words not in it.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
-    searched = _expanded(expand, tenant_id, complete(question, history))
+    said = read(question)
+    plain = said.text
+    asked = Question(
+        _expanded(expand, tenant_id, complete(plain, history)),
+        typed=len(plain),
+        phrases=said.phrases,
+        excluded=said.excluded,
+    )
     words = _counted(count_words, tenant_id)
-    hits = retrieve(db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters)
-    if not hits:
+    found = retrieve(
+        db, embedder, tenant_id, asked, limit=limit, words=words, filters=filters, vocabulary=vocabulary
+    )
+    if not found.hits:
         with db.transaction(tenant_id) as session:
             if not SearchRepository(session).has_documents(tenant_id):
-                return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), searched)
+                return _reply(_NOTHING_YET, "onboarding", 0.0, (), found)
+    hits = found.hits
     sources = [
         Source(
             text=hit.text,
@@ -75,20 +94,36 @@ def ask(
     embed = embedder.embed if isinstance(embedder, LocalEmbedder) else None
     # A passage may say it in either way.
     extract = max(
-        (compose(asked, sources, embed) for asked in dict.fromkeys((question, searched))),
-        key=lambda found: found.confidence,
+        (compose(wording, sources, embed) for wording in dict.fromkeys((plain, found.searched))),
+        key=lambda extract: extract.confidence,
     )
     citations = [(citation.source_index, citation.sentence) for citation in extract.citations]
     if not citations:
-        return Reply(extract.text, "no_results", extract.confidence, hits, (), searched)
+        return _reply(extract.text, "no_results", extract.confidence, (), found)
     if chat_model is not None:
         try:
             written = generate_answer(chat_model, question, sources, history)
         except Unavailable as error:
             _log.warning("language model not available, answering with an extract", error=error.error_code)
         else:
-            return Reply(written, "generated", extract.confidence, hits, citations, searched)
-    return Reply(extract.text, "extractive", extract.confidence, hits, citations, searched)
+            return _reply(written, "generated", extract.confidence, citations, found)
+    return _reply(extract.text, "extractive", extract.confidence, citations, found)
+
+
+def _reply(
+    text: str, kind: str, confidence: float, citations: Sequence[tuple[int, str]], found: Found
+) -> Reply:
+    return Reply(
+        text,
+        kind,
+        confidence,
+        found.hits,
+        citations,
+        found.searched,
+        found.corrections,
+        found.completions,
+        found.phrase_relaxed,
+    )
 
 
 def _expanded(expand: Callable[[UUID, str], str] | None, tenant_id: UUID, question: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from backend.flows.ask.flow import Reply, ask
 from backend.flows.ask.log import log_search
+from backend.search.question import read
 from backend.search.repository import Filters, Hit
 from backend.web import Answer, answer, only_reads, principal, services
 
@@ -77,6 +78,13 @@ class CitationView(BaseModel):
     sentence: str
 
 
+class CorrectionView(BaseModel):
+    """A word of the question that no passage has, and the workspace's own word searched for instead."""
+
+    from_: str = Field(alias="from")
+    to: str
+
+
 class SearchAnswer(Answer):
     search_id: str | None = Field(
         description="For clicks and feedback; null if searches are not written down"
@@ -86,11 +94,16 @@ class SearchAnswer(Answer):
     citations: list[CitationView]
     source_count: int
     query: str
-    expanded_query: str
+    expanded_query: str = Field(description="What was searched for")
+    corrections: list[CorrectionView] = Field(description="Words of the query taken for misspelt ones")
     confidence: float = Field(ge=0, le=1)
     query_type: Literal["enhanced_rag", "basic_rag", "no_results", "onboarding"]
     search_time: float = Field(description="Seconds")
-    features_used: dict[str, bool]
+    features_used: dict[str, bool] = Field(
+        description="phrase: quoted words had to stand together; phrase_relaxed: they do nowhere, and were searched for"
+        " one by one; excluded: -words were left out; corrected; completed: the last word was taken for the beginning"
+        " of others"
+    )
     context_chars: int
     is_empty_knowledge_base: bool
 
@@ -113,6 +126,7 @@ def search(body: Question) -> Response:
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
         filters=Filters(**body.filters.model_dump()) if body.filters else None,
+        vocabulary=s.vocabulary,
     )
     seconds = time.perf_counter() - started
     search_id = log_search(
@@ -122,6 +136,7 @@ def search(body: Question) -> Response:
 
 
 def _view(body: Question, reply: Reply, seconds: float, search_id: UUID | None) -> SearchAnswer:
+    said = read(body.query)
     kinds = {"generated": "enhanced_rag", "extractive": "basic_rag"}
     return SearchAnswer.model_validate(
         {
@@ -140,6 +155,7 @@ def _view(body: Question, reply: Reply, seconds: float, search_id: UUID | None) 
             "source_count": len(reply.hits),
             "query": body.query,
             "expanded_query": reply.expanded_question,
+            "corrections": [{"from": typed, "to": meant} for typed, meant in reply.corrections],
             "confidence": reply.confidence,
             "query_type": kinds.get(reply.kind, reply.kind),
             "search_time": round(seconds, 4),
@@ -147,6 +163,11 @@ def _view(body: Question, reply: Reply, seconds: float, search_id: UUID | None) 
                 "full_text": any(hit.lexical_score for hit in reply.hits),
                 "vectors": any(hit.similarity for hit in reply.hits),
                 "language_model": reply.kind == "generated",
+                "phrase": bool(said.phrases) and not reply.phrase_relaxed,
+                "phrase_relaxed": reply.phrase_relaxed,
+                "excluded": bool(said.excluded),
+                "corrected": bool(reply.corrections),
+                "completed": bool(reply.completions),
             },
             "context_chars": sum(len(hit.text) for hit in reply.hits),
             "is_empty_knowledge_base": reply.kind == "onboarding",
