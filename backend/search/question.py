@@ -39,6 +39,9 @@ class Asked:
 def read(question: str) -> Asked:
     """The words, phrases and exclusions of `question`; a question of exclusions alone is one of plain words."""
     plain = _CONTROL.sub(" ", question)
+    if not plain.strip():
+        # Nobody can see it, and it has no words.
+        plain = "?"
     phrases: dict[str, None] = {}
     excluded: dict[str, None] = {}
 

@@ -78,13 +78,6 @@ class CitationView(BaseModel):
     sentence: str
 
 
-class CorrectionView(BaseModel):
-    """A word of the question that no passage has, and the workspace's own word searched for instead."""
-
-    from_: str = Field(alias="from")
-    to: str
-
-
 class SearchAnswer(Answer):
     search_id: str | None = Field(
         description="For clicks and feedback; null if searches are not written down"
@@ -95,7 +88,9 @@ class SearchAnswer(Answer):
     source_count: int
     query: str
     expanded_query: str = Field(description="What was searched for")
-    corrections: list[CorrectionView] = Field(description="Words of the query taken for misspelt ones")
+    corrections: list[dict[Literal["from", "to"], str]] = Field(
+        description="Words of the query that no passage has, each with the workspace's own word searched for instead"
+    )
     confidence: float = Field(ge=0, le=1)
     query_type: Literal["enhanced_rag", "basic_rag", "no_results", "onboarding"]
     search_time: float = Field(description="Seconds")
