@@ -71,9 +71,9 @@ ALTER FUNCTION public.phrase_of(passage text) OWNER TO secondbrain_owner;
 
 COMMENT ON FUNCTION public.phrase_of(passage text) IS 'Matches where the lexemes of a text stand as they do in it; NULL if it has none';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer, text[], double precision[], tsquery, tsquery); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer, text[], double precision[], tsquery, tsquery, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery, enough_share double precision DEFAULT 0.7) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -87,19 +87,23 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
               AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
-    ), weighed AS MATERIALIZED (
+    ), rated AS MATERIALIZED (
         SELECT lexeme, query, frequency,
                ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5))
                * coalesce((SELECT max(s.factor) FROM unnest(softened, factors) AS s (word, factor) WHERE s.word = lexeme), 1)
-               AS weight,
-               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+               AS weight
         FROM counted CROSS JOIN (
             SELECT coalesce(passages, (
                 SELECT count(*) FROM chunks AS c
                 WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
             )) AS chunks
         ) AS size
-        WHERE frequency > 0
+    ), weighed AS MATERIALIZED (
+        SELECT lexeme, query, frequency, weight,
+               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+        FROM rated WHERE frequency > 0
+    ), whole AS MATERIALIZED (
+        SELECT enough_share * sum(weight) AS enough FROM rated WHERE lexeme <> ALL (softened)
     ), paired AS MATERIALIZED (
         SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
                0.3 * (a.weight + b.weight) AS weight
@@ -148,6 +152,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         LIMIT candidates
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
+               coalesce(l.score, s.score) / greatest((SELECT max(score) FROM lexical), (SELECT enough FROM whole)) AS share,
                CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
@@ -161,7 +166,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
           AND (refused IS NULL OR NOT ts_match_vq(c.search, refused))
     ), fused AS (
         SELECT id, document_id,
-               (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
+               (1 - dense_weight) * coalesce(share, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
                words, similarity
         FROM found
     )
@@ -181,11 +186,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
 -- Name: words_as_written(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
@@ -4715,10 +4720,10 @@ GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
 REVOKE ALL ON FUNCTION public.phrase_of(passage text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.phrase_of(passage text) TO secondbrain_app;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision); Type: ACL; Schema: public; Owner: secondbrain_search
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) TO secondbrain_app;
 
 -- Name: FUNCTION words_as_written(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 

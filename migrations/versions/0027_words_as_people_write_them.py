@@ -61,6 +61,10 @@ COMMENT ON FUNCTION words_of IS 'The lexemes of a text, for chunks and for quest
 
 #: As in 0023, and:
 #:
+#: The best passage by words has all of the words' weight in `score` only if its words score `enough_share` of what those of
+#: the question weigh together, the ones that no passage has included (not `softened` ones, which nobody wrote). Before,
+#: the only passage with one weak word of many had it all. `lexical_score` is relative to the best, as it was.
+#:
 #: `softened` lexemes count `factors` of their weight: words nobody has written in the question. Where `required` is given,
 #: only passages that match it are found, and none that matches `refused`; both are looked for in the index, and once
 #: more in the few that were chosen by meaning. Of passages with the same text, as of a mail that is quoted in the answer to it,
@@ -72,7 +76,7 @@ CREATE FUNCTION search_chunks(
     pair_firsts text[] DEFAULT '{}', pair_seconds text[] DEFAULT '{}', pair_gaps integer[] DEFAULT '{}',
     allowed uuid[] DEFAULT NULL, hidden uuid[] DEFAULT '{}', per_document integer DEFAULT 5,
     softened text[] DEFAULT '{}', factors double precision[] DEFAULT '{}',
-    required tsquery DEFAULT NULL, refused tsquery DEFAULT NULL
+    required tsquery DEFAULT NULL, refused tsquery DEFAULT NULL, enough_share double precision DEFAULT 0.7
 ) RETURNS TABLE (
     chunk_id uuid, document_id uuid, score double precision,
     lexical_score double precision, similarity double precision
@@ -90,19 +94,23 @@ AS $$
               AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
-    ), weighed AS MATERIALIZED (
+    ), rated AS MATERIALIZED (
         SELECT lexeme, query, frequency,
                ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5))
                * coalesce((SELECT max(s.factor) FROM unnest(softened, factors) AS s (word, factor) WHERE s.word = lexeme), 1)
-               AS weight,
-               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+               AS weight
         FROM counted CROSS JOIN (
             SELECT coalesce(passages, (
                 SELECT count(*) FROM chunks AS c
                 WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
             )) AS chunks
         ) AS size
-        WHERE frequency > 0
+    ), weighed AS MATERIALIZED (
+        SELECT lexeme, query, frequency, weight,
+               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+        FROM rated WHERE frequency > 0
+    ), whole AS MATERIALIZED (
+        SELECT enough_share * sum(weight) AS enough FROM rated WHERE lexeme <> ALL (softened)
     ), paired AS MATERIALIZED (
         SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
                0.3 * (a.weight + b.weight) AS weight
@@ -151,6 +159,7 @@ AS $$
         LIMIT candidates
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
+               coalesce(l.score, s.score) / greatest((SELECT max(score) FROM lexical), (SELECT enough FROM whole)) AS share,
                CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
@@ -164,7 +173,7 @@ AS $$
           AND (refused IS NULL OR NOT ts_match_vq(c.search, refused))
     ), fused AS (
         SELECT id, document_id,
-               (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
+               (1 - dense_weight) * coalesce(share, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
                words, similarity
         FROM found
     )

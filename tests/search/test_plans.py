@@ -231,6 +231,7 @@ def _plan_of_body(
         "softened": f"ARRAY['{words[0]}']",
         "factors": "ARRAY[0.5]",
         "required": "NULL" if phrase is None else f"'{phrase}'",
+        "enough_share": "1",
         "refused": "NULL" if phrase is None else "'word3999'",
     }
     connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))
