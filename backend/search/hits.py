@@ -1,5 +1,6 @@
 """Passages that were found, and the order they are shown in."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ FRESH_SHARE: Final = 0.03
 _HALF_LIFE: Final = timedelta(days=365)
 
 #: As in search_chunks(): blanks and the marks of quoted lines do not make another text.
-_BLANKS: Final = str.maketrans("", "", " \n\r\t>")
+_BLANKS = re.compile(r"[ \n\r\t>]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:
     places: Counter[UUID] = Counter()
     ordered = []
     for score, hit in rated:
-        text = hit.text.translate(_BLANKS).lower()
+        text = _BLANKS.sub("", hit.text).lower()
         is_copy = text in seen
         if not is_copy:
             seen.add(text)

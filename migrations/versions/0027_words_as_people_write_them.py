@@ -1,6 +1,7 @@
 """Quoted phrases, words that may not be there, words that count less, parts of identifiers, and copies of a passage last."""
 
 from alembic import op
+from alembic.script import ScriptDirectory
 
 revision = "0027"
 down_revision = "0023"
@@ -195,130 +196,33 @@ $$;
 COMMENT ON FUNCTION search_chunks IS
     'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 REVOKE ALL ON FUNCTION search_chunks FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION search_chunks TO secondbrain_app;
+GRANT EXECUTE ON FUNCTION search_chunks TO secondbrain_app;"""
+
+OWNER = """
 GRANT CREATE ON SCHEMA public TO secondbrain_search;
 ALTER FUNCTION search_chunks OWNER TO secondbrain_search;
 REVOKE CREATE ON SCHEMA public FROM secondbrain_search;"""
 
-#: What 0023 made.
-SEARCH_BEFORE = r"""
-CREATE FUNCTION search_chunks(
-    lexemes text[], meaning halfvec, model text, candidates integer, results integer, dense_weight double precision,
-    counted_lexemes text[] DEFAULT '{}', frequencies integer[] DEFAULT '{}', passages bigint DEFAULT NULL,
-    pair_firsts text[] DEFAULT '{}', pair_seconds text[] DEFAULT '{}', pair_gaps integer[] DEFAULT '{}',
-    allowed uuid[] DEFAULT NULL, hidden uuid[] DEFAULT '{}', per_document integer DEFAULT 5
-) RETURNS TABLE (
-    chunk_id uuid, document_id uuid, score double precision,
-    lexical_score double precision, similarity double precision
-)
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp
-AS $$
-    WITH asked AS MATERIALIZED (
-        SELECT DISTINCT lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
-        FROM unnest(lexemes) AS lexeme WHERE lexeme <> ''
-    ), counted AS MATERIALIZED (
-        SELECT lexeme, query, coalesce(k.frequency, (
-            SELECT count(*) FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ query
-        )) AS frequency
-        FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
-    ), weighed AS MATERIALIZED (
-        SELECT lexeme, query, frequency, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
-               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
-        FROM counted CROSS JOIN (
-            SELECT coalesce(passages, (
-                SELECT count(*) FROM chunks AS c
-                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-            )) AS chunks
-        ) AS size
-        WHERE frequency > 0
-    ), paired AS MATERIALIZED (
-        SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
-               0.3 * (a.weight + b.weight) AS weight
-        FROM unnest(pair_firsts, pair_seconds, pair_gaps) AS p (one, other, gap)
-        JOIN weighed AS a ON a.lexeme = p.one JOIN weighed AS b ON b.lexeme = p.other
-    ), scored AS MATERIALIZED (
-        SELECT m.id, r.score
-        FROM (
-            SELECT c.id, c.search || ''::tsvector AS words
-            FROM chunks AS c
-            WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ (
-                  SELECT string_agg(query::text, ' | ')::tsquery FROM weighed
-                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
-              )
-              AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
-              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-            LIMIT 5000
-        ) AS m CROSS JOIN LATERAL (
-            SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
-                       1 / (1 - least(ts_rank('{1, 1, 1, 1}', m.words, w.query, 0), 0.999))
-                       + 2 / (1 - least(ts_rank('{0, 0, 1, 1}', m.words, w.query, 0), 0.999)) - 3)))) AS score
-            FROM weighed AS w CROSS JOIN (SELECT 1.2 * (0.25 + 0.75 * length(m.words) / 80.0) AS typical) AS n
-            OFFSET 0
-        ) AS r
-    ), lexical AS MATERIALIZED (
-        SELECT b.id, b.score + coalesce((SELECT sum(p.weight) FROM paired AS p WHERE b.words @@ p.query), 0) AS score
-        FROM (
-            SELECT s.id, s.score, c.search || ''::tsvector AS words
-            FROM (SELECT id, score FROM scored ORDER BY score DESC, id LIMIT 3 * candidates) AS s
-            JOIN chunks AS c
-                ON c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid AND c.id = s.id
-            OFFSET 0
-        ) AS b
-    ), dense AS MATERIALIZED (
-        SELECT c.id
-        FROM chunks AS c
-        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.embedding_model = model
-          AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
-          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-        ORDER BY c.embedding <=> meaning, c.id
-        LIMIT candidates
-    ), found AS (
-        SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
-               CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
-        FROM (
-            (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
-        ) AS either
-        JOIN chunks AS c
-            ON c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-            AND c.id = either.id
-        LEFT JOIN lexical AS l ON l.id = either.id
-        LEFT JOIN scored AS s ON s.id = either.id
-    ), fused AS (
-        SELECT id, document_id,
-               (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
-               words, similarity
-        FROM found
-    )
-    SELECT id, document_id, score, words, similarity
-    FROM (
-        SELECT f.*, row_number() OVER (PARTITION BY f.document_id ORDER BY f.score DESC, f.id) AS place FROM fused AS f
-    ) AS placed
-    ORDER BY place > per_document, score DESC, id
-    LIMIT results
-$$;
-COMMENT ON FUNCTION search_chunks IS
-    'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
-REVOKE ALL ON FUNCTION search_chunks FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION search_chunks TO secondbrain_app;
-GRANT CREATE ON SCHEMA public TO secondbrain_search;
-ALTER FUNCTION search_chunks OWNER TO secondbrain_search;
-REVOKE CREATE ON SCHEMA public FROM secondbrain_search;"""
+#: Which revision made the search that this one replaces.
+SEARCH_BEFORE = "0023"
 
 
 def upgrade() -> None:
     op.execute(WORDS)
     _drop("search_chunks")
-    op.execute(SEARCH)
+    op.execute(SEARCH + OWNER)
 
 
 def downgrade() -> None:
     _drop("search_chunks")
-    op.execute(SEARCH_BEFORE)
+    config = op.get_context().config
+    assert config is not None
+    before, _, _ = (
+        ScriptDirectory.from_config(config)
+        .get_revision(SEARCH_BEFORE)
+        .module.SEARCH.partition("CREATE FUNCTION count_lexemes")
+    )
+    op.execute(before + OWNER)
     op.execute(WORDS_BEFORE)
 
 
