@@ -216,12 +216,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     _drop("search_chunks")
     config = op.get_context().config
-    assert config is not None
-    before, _, _ = (
-        ScriptDirectory.from_config(config)
-        .get_revision(SEARCH_BEFORE)
-        .module.SEARCH.partition("CREATE FUNCTION count_lexemes")
-    )
+    if config is None:
+        raise RuntimeError("a revision is gone back from with alembic's own commands")
+    before = ScriptDirectory.from_config(config).get_revision(SEARCH_BEFORE).module.SEARCH
+    before, _, _ = before.partition("CREATE FUNCTION count_lexemes")
     op.execute(before + OWNER)
     op.execute(WORDS_BEFORE)
 

@@ -1,7 +1,7 @@
 """From a question to ranked passages: count its words, mend those that no passage has, embed it, rank."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -74,7 +74,9 @@ def retrieve(
     """
     asked = question if isinstance(question, Question) else Question(question)
     weighed = _weigh(db, tenant_id, asked.text, words)
-    mended = _mend(db, tenant_id, asked, weighed, vocabulary)
+    # "flight" is no misspelt "light", though the workspace has only that.
+    is_word = embedder.knows if isinstance(embedder, LocalEmbedder) else None
+    mended = _mend(db, tenant_id, asked, weighed, vocabulary, is_word)
     if mended.text != asked.text or mended.softened:
         weighed = _weigh(db, tenant_id, " ".join((mended.text, *mended.softened)), weighed.words)
     if isinstance(embedder, LocalEmbedder):
@@ -116,14 +118,19 @@ def _weigh(db: Database, tenant_id: UUID, text: str, words: tuple[int, Mapping[s
 
 
 def _mend(
-    db: Database, tenant_id: UUID, asked: Question, weighed: Weighed, vocabulary: Vocabulary | None
+    db: Database,
+    tenant_id: UUID,
+    asked: Question,
+    weighed: Weighed,
+    vocabulary: Vocabulary | None,
+    is_word: Callable[[str], bool] | None,
 ) -> _Mended:
     """The question with words in place of those that no passage has, where the workspace has words like them."""
     mended = _Mended(asked.text)
     if vocabulary is None or not weighed.unknown:
         return mended
     try:
-        _replace(db, tenant_id, asked, weighed, vocabulary, mended)
+        _replace(db, tenant_id, asked, weighed, vocabulary, is_word, mended)
     except Exception:  # noqa: BLE001 - logged; whatever is wrong with the vocabulary, the question stands as it is
         _log.exception("question not mended")
         return _Mended(asked.text)
@@ -136,6 +143,7 @@ def _replace(
     asked: Question,
     weighed: Weighed,
     vocabulary: Vocabulary,
+    is_word: Callable[[str], bool] | None,
     mended: _Mended,
 ) -> None:
     last = _LAST_WORD.search(asked.text[: asked.typed])
@@ -152,7 +160,8 @@ def _replace(
             likely = _known(db, tenant_id, vocabulary.complete(tenant_id, last[0]), weighed)
             if likely:
                 made, start, word = mended.completions, last.start(), last[0]
-        likely = likely or _known(db, tenant_id, vocabulary.correct(tenant_id, word), weighed)
+        if not likely and (is_word is None or not is_word(word)):
+            likely = _known(db, tenant_id, vocabulary.correct(tenant_id, word), weighed)
         if not likely:
             continue
         mended.text = mended.text[:start] + likely[0] + mended.text[end:]

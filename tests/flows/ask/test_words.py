@@ -128,6 +128,9 @@ def test_word_that_the_workspace_has_is_never_corrected(asking: Ask) -> None:
     for question in ("the database restores", "error 4012", "tape", "trains", "backup", "loading databases"):
         reply = asking(question)
         assert (reply.corrections, reply.expanded_question) == ((), question)
+    # Nor is one that is a word, whatever the workspace has: machine, night, cup.
+    for question in ("who may take the marine?", "how about a fight?", "the cut?"):
+        assert asking(question).corrections == ()
     # Quoted words are meant as they are.
     assert asking('"cofee machine"').corrections == ()
 
