@@ -19,6 +19,7 @@ import httpx2
 from backend import __version__
 from backend.components.cache import READS, ComponentCache
 from backend.components.lexicon import Lexicon
+from backend.components.vocabulary import Vocabulary
 from backend.configs.follower import ConfigFollower
 from backend.connectors.catalogue import load_providers
 from backend.connectors.providers.contract import OAuthProvider
@@ -57,6 +58,7 @@ class Services:
     embedding_cache: EmbeddingCache | None
     components: ComponentCache
     lexicon: Lexicon
+    vocabulary: Vocabulary
     chat_model: ChatModel | None
     providers: Mapping[str, Provider]
     oauth_providers: Mapping[str, OAuthProvider]
@@ -151,6 +153,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         embedding_cache=make_embedding_cache(settings, db, embedder),
         components=components,
         lexicon=Lexicon(db, components),
+        vocabulary=Vocabulary(db, components),
         chat_model=_chat_model(settings),
         providers=providers,
         oauth_providers=_oauth_providers(providers, oauth_apps(settings)),

@@ -50,9 +50,30 @@ ALTER FUNCTION public.count_lexemes(lexemes text[]) OWNER TO secondbrain_search;
 
 COMMENT ON FUNCTION public.count_lexemes(lexemes text[]) IS 'In how many chunks of the transaction''s tenant each of some lexemes stands';
 
--- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+-- Name: phrase_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.phrase_of(passage text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT string_agg(
+        coalesce(' <' || gap || '> ', '') || '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''',
+        '' ORDER BY place, lexeme
+    )::tsquery
+    FROM (
+        SELECT lexeme, place, place - lag(place) OVER (ORDER BY place, lexeme) AS gap
+        FROM unnest(words_as_written(passage)) AS w (lexeme, places, weights) CROSS JOIN unnest(w.places) AS place
+    ) AS placed
+$$;
+
+ALTER FUNCTION public.phrase_of(passage text) OWNER TO secondbrain_owner;
+
+-- Name: FUNCTION phrase_of(passage text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON FUNCTION public.phrase_of(passage text) IS 'Matches where the lexemes of a text stand as they do in it; NULL if it has none';
+
+-- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer, text[], double precision[], tsquery, tsquery, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery, enough_share double precision DEFAULT 0.7) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -66,16 +87,23 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
               AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
-    ), weighed AS MATERIALIZED (
-        SELECT lexeme, query, frequency, ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5)) AS weight,
-               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+    ), rated AS MATERIALIZED (
+        SELECT lexeme, query, frequency,
+               ln(1 + (greatest(size.chunks - frequency, 0) + 0.5) / (frequency + 0.5))
+               * coalesce((SELECT max(s.factor) FROM unnest(softened, factors) AS s (word, factor) WHERE s.word = lexeme), 1)
+               AS weight
         FROM counted CROSS JOIN (
             SELECT coalesce(passages, (
                 SELECT count(*) FROM chunks AS c
                 WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
             )) AS chunks
         ) AS size
-        WHERE frequency > 0
+    ), weighed AS MATERIALIZED (
+        SELECT lexeme, query, frequency, weight,
+               sum(frequency) OVER (ORDER BY frequency, query::text ROWS UNBOUNDED PRECEDING) - frequency AS rarer
+        FROM rated WHERE frequency > 0
+    ), whole AS MATERIALIZED (
+        SELECT enough_share * sum(weight) AS enough FROM rated WHERE lexeme <> ALL (softened)
     ), paired AS MATERIALIZED (
         SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
                0.3 * (a.weight + b.weight) AS weight
@@ -88,8 +116,11 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
               AND c.search @@ (
-                  SELECT string_agg(query::text, ' | ')::tsquery FROM weighed
-                  WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
+                  SELECT CASE WHEN refused IS NULL THEN wanted.query ELSE wanted.query && !!refused END
+                  FROM (
+                      SELECT coalesce(required, string_agg(query::text, ' | ')::tsquery) AS query FROM weighed
+                      WHERE rarer = 0 OR rarer < 2000 AND rarer + frequency <= 5000
+                  ) AS wanted
               )
               AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
               AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
@@ -121,6 +152,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         LIMIT candidates
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
+               coalesce(l.score, s.score) / greatest((SELECT max(score) FROM lexical), (SELECT enough FROM whole)) AS share,
                CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
@@ -130,29 +162,39 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             AND c.id = either.id
         LEFT JOIN lexical AS l ON l.id = either.id
         LEFT JOIN scored AS s ON s.id = either.id
+        WHERE (required IS NULL OR ts_match_vq(c.search, required))
+          AND (refused IS NULL OR NOT ts_match_vq(c.search, refused))
     ), fused AS (
         SELECT id, document_id,
-               (1 - dense_weight) * coalesce(words, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
+               (1 - dense_weight) * coalesce(share, 0) + dense_weight * greatest(coalesce(similarity, 0), 0) AS score,
                words, similarity
         FROM found
     )
     SELECT id, document_id, score, words, similarity
     FROM (
-        SELECT f.*, row_number() OVER (PARTITION BY f.document_id ORDER BY f.score DESC, f.id) AS place FROM fused AS f
+        SELECT p.*, row_number() OVER (
+            PARTITION BY (
+                SELECT md5(lower(translate(c.text, E' \n\r\t>', ''))) FROM chunks AS c
+                WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid AND c.id = p.id
+            ) ORDER BY p.score DESC, p.id
+        ) AS copy
+        FROM (
+            SELECT f.*, row_number() OVER (PARTITION BY f.document_id ORDER BY f.score DESC, f.id) AS place FROM fused AS f
+        ) AS p
     ) AS placed
-    ORDER BY place > per_document, score DESC, id
+    ORDER BY copy > 3, place > per_document, score DESC, id
     LIMIT results
 $$;
 
-ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) OWNER TO secondbrain_search;
+ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) OWNER TO secondbrain_search;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: COMMENT; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
-COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
 
--- Name: words_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
+-- Name: words_as_written(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
-CREATE FUNCTION public.words_of(passage text) RETURNS tsvector
+CREATE FUNCTION public.words_as_written(passage text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
     SELECT to_tsvector('pg_catalog.english'::regconfig, regexp_replace(
@@ -161,11 +203,37 @@ CREATE FUNCTION public.words_of(passage text) RETURNS tsvector
         '\uFE00-\uFE0F\uFF00-\uFF0F\U0001F000-\U0001FAFF]+', ' ', 'g'))
 $$;
 
+ALTER FUNCTION public.words_as_written(passage text) OWNER TO secondbrain_owner;
+
+-- Name: FUNCTION words_as_written(passage text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON FUNCTION public.words_as_written(passage text) IS 'The lexemes of a text, identifiers whole';
+
+-- Name: words_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
+
+CREATE FUNCTION public.words_of(passage text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT words_as_written(passage) || coalesce((
+        SELECT words_as_written(string_agg(
+            CASE WHEN found[1] ~ '^[0-9]' THEN substring(found[1] FROM '^[0-9]+[.][0-9]+')
+                 ELSE regexp_replace(
+                     regexp_replace(found[1], '([[:lower:]])([[:upper:]])|([[:upper:]])(?=[[:upper:]][[:lower:]]{2})', '\1\3 \2', 'g'),
+                     '[.-]+', ' ', 'g')
+            END, ' '))
+        FROM regexp_matches(
+            translate(passage, '/_', '  '),
+            '\m([[:alpha:]][[:alnum:]]*(?:[.][[:alnum:]]{2,})+|[[:alpha:]]+-[0-9][[:alnum:]]*'
+            '|[[:alpha:]][[:alnum:]]*[[:lower:]][[:upper:]][[:alnum:]]*|[[:upper:]]{2,}[[:lower:]]{2}[[:alnum:]]*'
+            '|[0-9]+[.][0-9]+[.][0-9][0-9.]*)', 'g') AS found
+    ), '')
+$$;
+
 ALTER FUNCTION public.words_of(passage text) OWNER TO secondbrain_owner;
 
 -- Name: FUNCTION words_of(passage text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON FUNCTION public.words_of(passage text) IS 'The lexemes of a text, for chunks and for questions alike';
+COMMENT ON FUNCTION public.words_of(passage text) IS 'The lexemes of a text and of its identifiers'' parts, for chunks and for questions alike';
 
 SET default_tablespace = '';
 
@@ -4738,10 +4806,20 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.count_lexemes(lexemes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
 
--- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: ACL; Schema: public; Owner: secondbrain_search
+-- Name: FUNCTION phrase_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 
-REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) TO secondbrain_app;
+REVOKE ALL ON FUNCTION public.phrase_of(passage text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.phrase_of(passage text) TO secondbrain_app;
+
+-- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) TO secondbrain_app;
+
+-- Name: FUNCTION words_as_written(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
+
+REVOKE ALL ON FUNCTION public.words_as_written(passage text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.words_as_written(passage text) TO secondbrain_app;
 
 -- Name: FUNCTION words_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -52,6 +52,15 @@ _BRACKETS = text(
     GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :count
     """  # noqa: S608 - put together from constants of this module
 )
+_TEXTS = text(
+    """
+    SELECT c.id::text, c.text FROM chunks AS c
+    JOIN documents AS d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+    WHERE c.tenant_id = :tenant_id AND c.id > CAST(:after AS uuid)
+      AND d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
+    ORDER BY c.id LIMIT :limit
+    """
+)
 _HEAD: Final = text(
     """
     SELECT version, sha256, refresh_at <= now() FROM tenant_components
@@ -265,3 +274,10 @@ class PassageStatistics:
         """
         rows = self._session.execute(_BRACKETS, {"tenant_id": tenant_id, "limit": limit, "count": count})
         return [(before, inside, int(times)) for before, inside, times in rows]
+
+    def list_texts(self, tenant_id: UUID, *, after: str, limit: int) -> list[tuple[str, str]]:
+        """(id, text) of the next `limit` passages whose id is above `after`; "" is below all."""
+        rows = self._session.execute(
+            _TEXTS, {"tenant_id": tenant_id, "after": after or str(UUID(int=0)), "limit": limit}
+        )
+        return [(chunk_id, passage) for chunk_id, passage in rows]

@@ -4,13 +4,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from backend.search.hits import PER_DOCUMENT as PER_DOCUMENT
+from backend.search.hits import Hit as Hit
+from backend.search.hits import arrange
+from backend.search.question import says
 
 #: Passages each of the two rankings puts forward.
 CANDIDATES = 100
@@ -19,8 +23,8 @@ CANDIDATES = 100
 #: company documents lost nothing against smaller ones; what other weights gain and lose is in docs/benchmarks.md.
 DENSE_WEIGHT = 0.4
 
-#: So many passages of one document may come before all other documents' passages have.
-PER_DOCUMENT = 5
+#: … where words must stand together: whether they do exactly is looked at after the ranking.
+PHRASE_CANDIDATES = 300
 
 #: Two words of a question belong together if no more than this many places apart: "cost of travel".
 _LONGEST_GAP = 3
@@ -61,7 +65,13 @@ _SEARCH = text(
             SELECT d.id FROM documents AS d
             WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
               AND (d.classification IN ('personal', 'spam') OR d.status = 'rejected')
-        ), :per_document) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
+        ), :per_document, :softened, :factors, (
+            SELECT string_agg('(' || phrase_of(phrase)::text || ')', ' & ')::tsquery
+            FROM unnest(CAST(:phrases AS text[])) AS phrase
+        ), (
+            SELECT string_agg('(' || phrase_of(phrase)::text || ')', ' | ')::tsquery
+            FROM unnest(CAST(:excluded AS text[])) AS phrase
+        )) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
     JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
     JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
     WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
@@ -96,33 +106,8 @@ class Weighed:
 
     words: tuple[int, Mapping[str, int]]
     spans: Sequence[tuple[int, int, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A passage that may answer, with its document.
-
-    `score` 0 to 1; `lexical_score` 0 to 1, the best passage by words having 1, None if no word matched;
-    `similarity`: cosine, None for a passage embedded by another model.
-    """
-
-    chunk_id: UUID
-    document_id: UUID
-    score: float
-    lexical_score: float | None
-    similarity: float | None
-    text: str
-    heading_path: Sequence[str]
-    start_offset: int
-    end_offset: int
-    title: str
-    source_type: str
-    kind: str
-    url: str | None
-    author: str | None
-    metadata: Mapping[str, Any]
-    source_updated_at: datetime | None
-    created_at: datetime
+    #: those of them (first character, one past the last) that no passage has
+    unknown: Sequence[tuple[int, int]]
 
 
 class SearchRepository:
@@ -143,9 +128,10 @@ class SearchRepository:
         lexemes = [set(found) for found in self._session.scalars(_WORDS, asked)]
         known = dict(words[1]) if words else {}
         wanted = {lexeme for lexeme, _ in self._lexemes(question)}.union(*lexemes)
-        if unknown := wanted - known.keys():
+        if uncounted := wanted - known.keys():
             known |= {
-                lexeme: count for lexeme, count in self._session.execute(_COUNTS, {"lexemes": list(unknown)})
+                lexeme: count
+                for lexeme, count in self._session.execute(_COUNTS, {"lexemes": list(uncounted)})
             }
         passages = (
             words[0] if words else self._session.execute(_PASSAGES, {"tenant_id": tenant_id}).scalar_one()
@@ -155,7 +141,12 @@ class SearchRepository:
             (start, end, max((_rarity(frequencies[lexeme], passages) for lexeme in found), default=0.0))
             for (start, end), found in zip(places, lexemes, strict=True)
         ]
-        return Weighed((passages, frequencies), spans)
+        unknown = [
+            place
+            for place, found in zip(places, lexemes, strict=True)
+            if found and not any(frequencies[lexeme] for lexeme in found)
+        ]
+        return Weighed((passages, frequencies), spans, unknown)
 
     def search(
         self,
@@ -168,23 +159,34 @@ class SearchRepository:
         dense_weight: float = DENSE_WEIGHT,
         words: tuple[int, Mapping[str, int]] | None = None,
         filters: Filters | None = None,
+        phrases: Sequence[str] = (),
+        excluded: Sequence[str] = (),
+        softened: Mapping[str, float] | None = None,
     ) -> list[Hit]:
-        """Up to `limit` passages, the best first; beyond five of one document, its others come after all others.
+        """Up to `limit` passages, the best first; beyond five of one document, its others come after all others, and
+        copies of a passage after those.
 
         `embedding` is the question's unit vector made by `model`; passages embedded by another model are ranked
         by their words alone. `words` is what is known already: how many passages there are, and in about how many of
-        them frequent lexemes stand; what it does not say is counted.
+        them frequent lexemes stand; what it does not say is counted. Each of `phrases` must stand in the passage, its
+        headings or its title word for word, none of `excluded` may. `softened`: words that are asked for too, each with
+        the share of its weight that it has (also if it stands in the question).
         """
-        lexemes = self._lexemes(question)
+        softer = softened or {}
+        factors: dict[str, float] = {}
+        for word, found in zip(softer, self._session.scalars(_WORDS, {"words": list(softer)}), strict=True):
+            factors |= dict.fromkeys(found, softer[word])
+        asked = self._lexemes(question)
+        lexemes = [*dict.fromkeys((*(lexeme for lexeme, _ in asked), *factors))]
         passages, known = words or (None, {})
-        counted = [lexeme for lexeme, _ in lexemes if lexeme in known]
-        pairs = _pairs(lexemes)
+        counted = [lexeme for lexeme in lexemes if lexeme in known]
+        pairs = _pairs(asked)
         chosen = filters or Filters()
         rows = self._session.execute(
             _SEARCH,
             {
                 "tenant_id": tenant_id,
-                "lexemes": [lexeme for lexeme, _ in lexemes],
+                "lexemes": lexemes,
                 "counted_lexemes": counted,
                 "frequencies": [known[lexeme] for lexeme in counted],
                 "passages": passages,
@@ -193,10 +195,15 @@ class SearchRepository:
                 "pair_gaps": [gap for _, _, gap in pairs],
                 "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
                 "model": model,
-                "candidates": max(CANDIDATES, limit),
-                "results": limit,
+                "candidates": max(PHRASE_CANDIDATES if phrases else CANDIDATES, limit),
+                # Enough to choose from: what is newer and what is a copy is told here.
+                "results": PHRASE_CANDIDATES if phrases else 2 * limit + 10,
                 "dense_weight": dense_weight,
                 "per_document": PER_DOCUMENT,
+                "softened": list(factors),
+                "factors": list(factors.values()),
+                "phrases": list(phrases),
+                "excluded": list(excluded),
                 "is_filtered": chosen != Filters(),
                 "source_types": list(chosen.source_types),
                 "kinds": list(chosen.kinds),
@@ -205,8 +212,11 @@ class SearchRepository:
                 "since": chosen.since,
                 "until": chosen.until,
             },
-        ).all()
-        return [Hit(*row) for row in rows]
+        )
+        hits = [Hit(*row) for row in rows]
+        if phrases:
+            hits = [hit for hit in hits if says(phrases, hit.title, hit.text, *hit.heading_path)]
+        return arrange(hits, limit, datetime.now(UTC))
 
     def _lexemes(self, question: str) -> list[tuple[str, list[int]]]:
         """(lexeme, its places) of the question, in the order of its words."""

@@ -182,8 +182,8 @@ def test_answer_is_found_under_the_words_an_acronym_stands_for(
     question = "MTD gold customers?"
     plain = write(find(db, embedder, account.tenant_id, question), None)
     expanded = write(find(db, embedder, account.tenant_id, question, expand=lexicon.expand), None)
-    assert plain.expanded_question == "MTD gold customers?"
-    assert expanded.expanded_question == "MTD gold customers? (maximum tolerable downtime)"
+    assert plain.retrieved.searched == "MTD gold customers?"
+    assert expanded.retrieved.searched == "MTD gold customers? (maximum tolerable downtime)"
     places = [[hit.document_id for hit in reply.hits].index(target) for reply in (plain, expanded)]
     assert places[1] < places[0], places
     assert "four hours" in expanded.text
@@ -204,4 +204,4 @@ def test_question_stands_as_it_is_when_there_is_no_lexicon(
         expand=Lexicon(own_database.db, cache).expand,
     )
     reply = write(found, None)
-    assert (reply.kind, reply.expanded_question) == ("onboarding", "What is our SLA?")
+    assert (reply.kind, reply.retrieved.searched) == ("onboarding", "What is our SLA?")

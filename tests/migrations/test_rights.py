@@ -289,8 +289,10 @@ def test_owners_are_the_ones_intended(catalogue: Catalogue) -> None:
         ("ops", "v", OPERATOR_ROLE, True),
         ("public", "S", OWNER_ROLE, True),
         ("public", "count_lexemes", SEARCH_ROLE, True),
+        ("public", "phrase_of", OWNER_ROLE, False),
         ("public", "r", OWNER_ROLE, True),
         ("public", "search_chunks", SEARCH_ROLE, True),
+        ("public", "words_as_written", OWNER_ROLE, False),
         ("public", "words_of", OWNER_ROLE, False),
     ]
 

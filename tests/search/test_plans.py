@@ -152,14 +152,15 @@ def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestData
         assert scans(session)[1] == 0
 
 
+@pytest.mark.parametrize("phrase", [None, "word900 <-> word3000"])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_no_part_of_the_function_filters_words_row_by_row(
-    filled: tuple[TestDatabase, UUID, UUID], mode: str
+    filled: tuple[TestDatabase, UUID, UUID], mode: str, phrase: str | None
 ) -> None:
     database, large, _ = filled
     with database.admin() as connection:
         connection.execute(f"SET plan_cache_mode = {mode}".encode())
-        nodes = list(_nodes(_plan_of_body(connection, large, "word900", "word3000")))
+        nodes = list(_nodes(_plan_of_body(connection, large, "word900", "word3000", phrase=phrase)))
     by_index = [node for node in nodes if node.get("Index Name") == INDEX]
     row_by_row = [
         node["Node Type"]
@@ -196,7 +197,12 @@ def _counts(database: TestDatabase, tenant_id: UUID, *words: str) -> dict[str, i
     return {str(word): int(str(count)) for word, count in rows}
 
 
-def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id: UUID, *words: str) -> Any:
+def _plan_of_body(
+    connection: psycopg.Connection[tuple[object, ...]],
+    tenant_id: UUID,
+    *words: str,
+    phrase: str | None = None,
+) -> Any:
     """The plan of what the function runs, as the role it runs as: its text with parameters for its arguments."""
     row = connection.execute(
         "SELECT prosrc, proargnames[:pronargs], array(SELECT format_type(t, NULL) FROM unnest(proargtypes)"
@@ -222,6 +228,11 @@ def _plan_of_body(connection: psycopg.Connection[tuple[object, ...]], tenant_id:
         "allowed": "NULL",
         "hidden": "'{}'",
         "per_document": "5",
+        "softened": f"ARRAY['{words[0]}']",
+        "factors": "ARRAY[0.5]",
+        "required": "NULL" if phrase is None else f"'{phrase}'",
+        "enough_share": "1",
+        "refused": "NULL" if phrase is None else "'word3999'",
     }
     connection.execute("SELECT set_config('app.tenant_id', %s, false)", (str(tenant_id),))
     connection.execute(f"SET ROLE {SEARCH_ROLE}".encode())

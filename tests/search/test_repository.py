@@ -119,6 +119,23 @@ def test_search_leaves_out_personal_and_deleted_documents(
     assert "zebra" not in {ids[h.document_id] for h in search(db, account, embedder, "zebra database")}
 
 
+def test_one_weak_word_of_many_does_not_count_like_all_of_them(
+    db: Database, account: Account, embedder: LocalEmbedder, ids: dict[UUID, str]
+) -> None:
+    """However it compares to the other passages, by words nothing like an answer was found."""
+
+    def by_words(question: str) -> float:
+        best = max(search(db, account, embedder, question), key=lambda hit: hit.lexical_score or 0)
+        assert best.lexical_score == pytest.approx(1)
+        return best.score - 0.4 * max(best.similarity or 0, 0)
+
+    assert by_words("database newest backup") == pytest.approx(0.6)
+    assert by_words("database") == pytest.approx(0.6)
+    assert by_words("database of the unicorn orchestra in Timbuktu") < 0.2
+    question = "railway trips, flights and hotels in the database"
+    assert ids[search(db, account, embedder, question)[0].document_id] == "travel"
+
+
 def store(db: Database, account: Account, make_document: MakeDocument, **texts: str) -> dict[UUID, str]:
     """More documents of the tenant: id -> title."""
     made = {}

@@ -67,6 +67,10 @@ class LocalEmbedder:
             means[row] = self._table[ids or [0]].mean(axis=0, dtype=np.float32)
         return to_unit_rows(means)
 
+    def knows(self, word: str) -> bool:
+        """Whether `word` is one of the model's own 32,000, which rare and misspelt words are put together from."""
+        return len(self._tokenizer.encode(word.lower(), add_special_tokens=False).ids) == 1
+
     def embed_weighted(self, text: str, spans: Sequence[tuple[int, int, float]]) -> NDArray[np.float32]:
         """Unit vector of `text`, shape (256,), in which each of `spans` (first character, one past the last, weight)
         counts as much as it weighs, and what is in none of them not at all.

@@ -10,15 +10,17 @@ from uuid import UUID
 
 import structlog
 
+from backend.components.vocabulary import Vocabulary
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.errors import Unavailable
-from backend.flows.ask.retrieve import retrieve
+from backend.flows.ask.retrieve import Question, Retrieved, retrieve
 from backend.search.answer import NOT_FOUND, Answer, Source, compose
 from backend.search.followup import complete
 from backend.search.llm import ChatModel
 from backend.search.prompt import build_messages
+from backend.search.question import read
 from backend.search.reading import Reading
 from backend.search.repository import Filters, Hit, SearchRepository
 from backend.search.written import Accepted, Draft
@@ -52,8 +54,8 @@ class Reply:
     hits: Sequence[Hit]
     #: In the order of the answer's sentences; one for each marker.
     citations: Sequence[Cited]
-    #: what was searched for: the question, and what its acronyms stand for
-    expanded_question: str
+    #: how it was searched for
+    retrieved: Retrieved
     #: Sentences of the language model that no cited passage bore out; they are not in `text`.
     removed_count: int = 0
     #: False when the language model broke off after some sentences had been handed on.
@@ -73,12 +75,16 @@ class Found:
     """What is known before anything is written: the passages, and the answer made of their own sentences."""
 
     question: str
-    searched: str
-    hits: Sequence[Hit]
+    retrieved: Retrieved
     sources: Sequence[Source]
     extract: Answer
     history: Sequence[Mapping[str, str]]
     is_empty_workspace: bool = False
+
+    @property
+    def hits(self) -> Sequence[Hit]:
+        """The passages, the best first."""
+        return self.retrieved.hits
 
     @property
     def has_evidence(self) -> bool:
@@ -97,15 +103,27 @@ def find(
     expand: Callable[[UUID, str], str] | None = None,
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
     filters: Filters | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Found:
     """What answers `question`, which may lean on `history`, in the tenant's documents that `filters` lets through;
-    `expand` adds what the tenant calls things, `count_words` says how frequent its words are.
+    `expand` adds what the tenant calls things, `count_words` says how frequent its words are, `vocabulary` which ones
+    there are. "Quoted words" must stand together in a passage, and -words not in it.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
-    searched = _expanded(expand, tenant_id, complete(question, history))
+    said = read(question)
+    plain = said.text
+    asked = Question(
+        _expanded(expand, tenant_id, complete(plain, history)),
+        typed=len(plain),
+        phrases=said.phrases,
+        excluded=said.excluded,
+    )
     words = _counted(count_words, tenant_id)
-    hits = retrieve(db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters)
+    retrieved = retrieve(
+        db, embedder, tenant_id, asked, limit=limit, words=words, filters=filters, vocabulary=vocabulary
+    )
+    hits = retrieved.hits
     is_empty = False
     if not hits:
         with db.transaction(tenant_id) as session:
@@ -125,10 +143,10 @@ def find(
     embed = embedder.embed if isinstance(embedder, LocalEmbedder) else None
     # A passage may say it in either way.
     extract = max(
-        (compose(asked, sources, embed) for asked in dict.fromkeys((question, searched))),
-        key=lambda found: found.confidence,
+        (compose(wording, sources, embed) for wording in dict.fromkeys((plain, retrieved.searched))),
+        key=lambda extract: extract.confidence,
     )
-    return Found(question, searched, hits, sources, extract, history, is_empty)
+    return Found(plain, retrieved, sources, extract, history, is_empty)
 
 
 def write(found: Found, chat_model: ChatModel | None) -> Reply:
@@ -191,27 +209,29 @@ def _reply(found: Found, parts: Sequence[Part], draft: Draft, *, is_complete: bo
         confidence=found.extract.confidence,
         hits=found.hits,
         citations=[cited for part in parts for cited in part.citations],
-        expanded_question=found.searched,
+        retrieved=found.retrieved,
         removed_count=draft.removed_count,
         is_complete=is_complete,
     )
 
 
 def _nothing(found: Found) -> Reply:
-    return Reply(NOT_FOUND, "no_results", found.extract.confidence, found.hits, (), found.searched)
+    return Reply(NOT_FOUND, "no_results", found.extract.confidence, found.hits, (), found.retrieved)
 
 
 def _without_model(found: Found, *, removed_count: int = 0) -> Reply:
     """The answer made of the documents' own sentences, or that there is none."""
     if found.is_empty_workspace:
-        return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), found.searched)
+        return Reply(_NOTHING_YET, "onboarding", 0.0, (), (), found.retrieved)
     extract = found.extract
     citations = [
         _cited(found, citation.source_index, citation.sentence, citation.start, citation.end)
         for citation in extract.citations
     ]
     kind = "extractive" if citations else "no_results"
-    return Reply(extract.text, kind, extract.confidence, found.hits, citations, found.searched, removed_count)
+    return Reply(
+        extract.text, kind, extract.confidence, found.hits, citations, found.retrieved, removed_count
+    )
 
 
 def _parts_of(reply: Reply) -> Iterator[Part]:

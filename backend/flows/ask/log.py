@@ -36,7 +36,7 @@ def log_search(
                 tenant_id,
                 user_id,
                 query=query,
-                searched=reply.expanded_question,
+                searched=reply.retrieved.searched,
                 outcome=reply.kind,
                 confidence=reply.confidence,
                 results=[

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from backend.flows.ask.flow import Cited, Found, Reply
 from backend.search.plain import visible
+from backend.search.question import read
 from backend.search.repository import Hit
 
 #: Characters that break a citation link in existing clients.
@@ -59,7 +60,10 @@ class SearchAnswer(BaseModel):
     citations: list[CitationView] = Field(description="One for each marker of the answer, in order")
     source_count: int
     query: str
-    expanded_query: str
+    expanded_query: str = Field(description="What was searched for")
+    corrections: list[dict[Literal["from", "to"], str]] = Field(
+        description="Words of the query that no passage has, each with the workspace's own word searched for instead"
+    )
     confidence: float = Field(ge=0, le=1)
     query_type: Literal["enhanced_rag", "basic_rag", "no_results", "onboarding"]
     removed_sentences: int = Field(
@@ -67,7 +71,11 @@ class SearchAnswer(BaseModel):
     )
     is_complete: bool = Field(description="False when the language model broke off amid a streamed answer")
     search_time: float = Field(description="Seconds")
-    features_used: dict[str, bool]
+    features_used: dict[str, bool] = Field(
+        description="phrase: quoted words had to stand together; phrase_relaxed: they do nowhere, and were searched for"
+        " one by one; excluded: -words were left out; corrected; completed: the last word was taken for the beginning"
+        " of others"
+    )
     context_chars: int
     is_empty_knowledge_base: bool
 
@@ -103,6 +111,7 @@ def answer_view(
     with_sources: bool,
 ) -> SearchAnswer:
     """The whole answer; `public_url` is where links begin."""
+    how, said = reply.retrieved, read(query)
     return SearchAnswer.model_validate(
         {
             "search_id": str(search_id) if search_id else None,
@@ -112,7 +121,8 @@ def answer_view(
             "citations": [citation_view(one, reply.hits, public_url) for one in reply.citations],
             "source_count": len(reply.hits),
             "query": query,
-            "expanded_query": reply.expanded_question,
+            "expanded_query": how.searched,
+            "corrections": [{"from": typed, "to": meant} for typed, meant in how.corrections],
             "confidence": reply.confidence,
             "query_type": _TYPES.get(reply.kind, reply.kind),
             "removed_sentences": reply.removed_count,
@@ -122,6 +132,11 @@ def answer_view(
                 "full_text": any(hit.lexical_score for hit in reply.hits),
                 "vectors": any(hit.similarity for hit in reply.hits),
                 "language_model": reply.kind == "generated",
+                "phrase": bool(said.phrases) and not how.phrase_relaxed,
+                "phrase_relaxed": how.phrase_relaxed,
+                "excluded": bool(said.excluded),
+                "corrected": bool(how.corrections),
+                "completed": bool(how.completions),
             },
             "context_chars": sum(len(hit.text) for hit in reply.hits),
             "is_empty_knowledge_base": reply.kind == "onboarding",
@@ -133,7 +148,7 @@ def sources_event(query: str, found: Found, *, public_url: str, with_sources: bo
     """What was found, before anything is written."""
     return SourcesEvent(
         query=query,
-        expanded_query=found.searched,
+        expanded_query=found.retrieved.searched,
         sources=[source_view(hit, public_url) for hit in found.hits] if with_sources else [],
         source_count=len(found.hits),
     )

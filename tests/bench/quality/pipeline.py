@@ -42,8 +42,8 @@ class Tenant:
 
     def search(self, question: str) -> list[str]:
         """Documents as the product ranks their passages."""
-        hits = retrieve(self._database.db, self._embedder, self._tenant_id, question, limit=_DEPTH)
-        ranked = sorted(hits, key=lambda hit: -hit.score)
+        found = retrieve(self._database.db, self._embedder, self._tenant_id, question, limit=_DEPTH)
+        ranked = sorted(found.hits, key=lambda hit: -hit.score)
         return list(dict.fromkeys(self._names[hit.document_id] for hit in ranked))
 
     def embed(self, question: str) -> NDArray[np.float32]:

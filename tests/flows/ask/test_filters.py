@@ -63,3 +63,30 @@ def test_filters_say_which_documents_may_answer(
 def test_filter_that_is_none_is_refused(web: Instance, person: Person, filters: dict[str, Any]) -> None:
     refused = web.call("POST", "/api/search", person, json={"query": "ferry", "filters": filters})
     assert "filters." in problem(refused, 400, "VALIDATION_ERROR")["detail"]
+
+
+def test_answer_says_how_the_words_were_read(web: Instance, person: Person) -> None:
+    def ask(query: str) -> dict[str, Any]:
+        answer: dict[str, Any] = web.ok("POST", "/api/search", person, json={"query": query})
+        return answer
+
+    plain = ask("When does the ferry leave?")
+    names = ("phrase", "phrase_relaxed", "excluded", "corrected", "completed")
+    assert not any(plain["features_used"][name] for name in names)
+    assert plain["corrections"] == []
+    quoted = ask('"leaves at noon" -four')
+    assert [source["title"] for source in quoted["sources"]] == ["note"]
+    assert quoted["features_used"]["phrase"]
+    assert quoted["features_used"]["excluded"]
+    assert (quoted["query"], quoted["expanded_query"]) == ('"leaves at noon" -four', "leaves at noon")
+    relaxed = ask('"noon ferry"')
+    assert relaxed["features_used"]["phrase_relaxed"]
+    assert not relaxed["features_used"]["phrase"]
+    assert relaxed["sources"][0]["title"] == "note"
+    mended = ask("When does the fery leave?")
+    assert mended["corrections"] == [{"from": "fery", "to": "ferry"}]
+    assert mended["expanded_query"] == "When does the ferry leave?"
+    assert mended["features_used"]["corrected"]
+    assert ask("leaves at noo")["features_used"]["completed"]
+    for query in ("\x00", '"\x00" -\x00', '"' * 4000, "- & | ! <-> :*"):
+        assert ask(query)["query_type"] == "no_results"
