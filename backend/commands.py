@@ -58,6 +58,28 @@ def migrate() -> None:
     print(f"Schema at revision {run(locate_database(Settings()))}.")
 
 
+@app.command()
+def index(
+    build_from: Annotated[
+        int, typer.Option(min=1, help="Vectors from which on a workspace gets an index.")
+    ] = 20_000,
+) -> None:
+    """Build the vector indexes of large workspaces and drop those no longer needed (DATABASE_OWNER_URL).
+
+    Reads and writes go on meanwhile. For a timer, every few minutes; `up` does it by itself.
+    """
+    from backend.bundled import locate_database
+    from backend.search.indexes.repository import maintain_indexes
+
+    settings = locate_database(Settings())
+    url = settings.database_owner_url.get_secret_value() or settings.database_url.get_secret_value()
+    outcome = maintain_indexes(url, build_from=build_from)
+    if outcome is None:
+        print("Another process is at it.")
+    else:
+        print(f"{len(outcome.built)} built, {len(outcome.dropped)} dropped, {outcome.count} in all.")
+
+
 @app.command("import")
 def import_folder(
     folder: Annotated[Path, typer.Argument(exists=True, readable=True, help="Folder or file to import.")],

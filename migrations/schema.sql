@@ -50,10 +50,92 @@ ALTER FUNCTION public.count_lexemes(lexemes text[]) OWNER TO secondbrain_search;
 
 COMMENT ON FUNCTION public.count_lexemes(lexemes text[]) IS 'In how many chunks of the transaction''s tenant each of some lexemes stands';
 
+-- Name: nearest_by_index(uuid, public.halfvec, text, integer, uuid[], uuid[]); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET "hnsw.iterative_scan" TO 'relaxed_order'
+    SET "hnsw.ef_search" TO '400'
+    SET enable_sort TO 'off'
+    AS $_$
+DECLARE
+    nearest uuid[];
+BEGIN
+    EXECUTE format(
+        $statement$
+        SELECT array_agg(n.chunk_id) FROM (
+            SELECT v.chunk_id FROM chunk_vectors AS v
+            WHERE v.tenant_id = %L AND v.embedding_model = %L
+              AND ($3 IS NULL OR v.document_id IN (SELECT unnest($3)))
+              AND ($4 = '{}' OR v.document_id NOT IN (SELECT unnest($4)))
+            ORDER BY (v.embedding::halfvec(%s)) <=> $1
+            LIMIT $2
+        ) AS n
+        $statement$, tenant, model, vector_dims(meaning))
+    INTO nearest USING meaning, candidates, allowed, hidden;
+    RETURN nearest;
+END
+$_$;
+
+ALTER FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) IS 'About the nearest chunks of a large tenant, in no order; perhaps fewer than there are';
+
+-- Name: nearest_chunks(public.halfvec, text, integer, uuid[], uuid[]); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) RETURNS TABLE(id uuid)
+    LANGUAGE plpgsql STABLE ROWS 100 PARALLEL RESTRICTED
+    AS $$
+#variable_conflict use_column
+DECLARE
+    tenant CONSTANT uuid := NULLIF(current_setting('app.tenant_id', true), '')::uuid;
+    nearest uuid[];
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass(vector_index_name(tenant, model)) AND i.indisvalid
+    ) THEN
+        IF allowed IS NOT NULL AND (
+            SELECT count(*) FROM (
+                SELECT FROM chunks AS c WHERE c.tenant_id = tenant AND c.document_id = ANY (allowed) LIMIT 5000
+            ) AS few
+        ) < 5000 THEN
+            RETURN QUERY
+            SELECT v.chunk_id FROM chunks AS c
+            JOIN chunk_vectors AS v ON v.tenant_id = tenant AND v.chunk_id = c.id AND v.embedding_model = model
+            WHERE c.tenant_id = tenant AND c.document_id = ANY (allowed)
+              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
+            ORDER BY v.embedding <=> meaning, v.chunk_id
+            LIMIT candidates;
+            RETURN;
+        END IF;
+        nearest := nearest_by_index(tenant, meaning, model, candidates, allowed, hidden);
+        IF cardinality(nearest) = candidates THEN
+            RETURN QUERY SELECT unnest(nearest);
+            RETURN;
+        END IF;
+    END IF;
+    RETURN QUERY
+    SELECT v.chunk_id FROM chunk_vectors AS v
+    WHERE v.tenant_id = tenant AND v.embedding_model = model
+      AND (allowed IS NULL OR v.document_id IN (SELECT unnest(allowed)))
+      AND (hidden = '{}' OR v.document_id NOT IN (SELECT unnest(hidden)))
+    ORDER BY v.embedding <=> meaning, v.chunk_id
+    LIMIT candidates;
+END
+$$;
+
+ALTER FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) IS 'The nearest chunks of the transaction''s tenant, for search_chunks';
+
 -- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
 CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
@@ -111,17 +193,14 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             OFFSET 0
         ) AS b
     ), dense AS MATERIALIZED (
-        SELECT c.id
-        FROM chunks AS c
-        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.embedding_model = model
-          AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
-          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-        ORDER BY c.embedding <=> meaning, c.id
-        LIMIT candidates
+        SELECT n.id FROM nearest_chunks(meaning, model, candidates, allowed, hidden) AS n
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
-               CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
+               (
+                   SELECT 1 - (v.embedding <=> meaning) FROM chunk_vectors AS v
+                   WHERE v.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+                     AND v.chunk_id = c.id AND v.embedding_model = model
+               ) AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
         ) AS either
@@ -149,6 +228,18 @@ ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mode
 -- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
 COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+
+-- Name: vector_index_name(uuid, text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
+
+CREATE FUNCTION public.vector_index_name(tenant uuid, model text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN ('near_'::text || md5(((tenant)::text || model)));
+
+ALTER FUNCTION public.vector_index_name(tenant uuid, model text) OWNER TO secondbrain_owner;
+
+-- Name: FUNCTION vector_index_name(tenant uuid, model text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON FUNCTION public.vector_index_name(tenant uuid, model text) IS 'What the index over a large tenant''s vectors of a model is called';
 
 -- Name: words_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
@@ -3054,9 +3145,6 @@ CREATE TABLE public.chunks (
     start_offset integer NOT NULL,
     end_offset integer NOT NULL,
     search tsvector NOT NULL,
-    embedding public.halfvec NOT NULL,
-    embedding_model text NOT NULL,
-    CONSTRAINT ck_chunks_embedding_is_not_zero CHECK ((public.l2_norm(embedding) > (0)::double precision)),
     CONSTRAINT ck_chunks_place_is_a_range CHECK (((start_offset >= 0) AND (end_offset > start_offset)))
 );
 
@@ -3103,14 +3191,6 @@ COMMENT ON COLUMN public.chunks.end_offset IS 'One past its last character';
 -- Name: COLUMN chunks.search; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.chunks.search IS 'Words of title (A), headings (B) and passage (D)';
-
--- Name: COLUMN chunks.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.chunks.embedding IS 'Meaning as a unit vector of embedding_model';
-
--- Name: COLUMN chunks.embedding_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.chunks.embedding_model IS 'Which model made the vector; only equals are compared';
 
 -- Name: tenants; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -3255,6 +3335,73 @@ ALTER VIEW ops.uploads OWNER TO secondbrain_operator;
 -- Name: VIEW uploads; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.uploads IS 'Files handed in: which wait, which failed and why; the waiting ones first';
+
+-- Name: chunk_vectors; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.chunk_vectors (
+    tenant_id uuid NOT NULL,
+    chunk_id uuid NOT NULL,
+    embedding_model text NOT NULL,
+    document_id uuid NOT NULL,
+    embedding public.halfvec NOT NULL,
+    CONSTRAINT ck_chunk_vectors_embedding_is_not_zero CHECK ((public.l2_norm(embedding) > (0)::double precision))
+);
+ALTER TABLE ONLY public.chunk_vectors ALTER COLUMN embedding SET STORAGE MAIN;
+
+ALTER TABLE ONLY public.chunk_vectors FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chunk_vectors OWNER TO secondbrain_owner;
+
+-- Name: TABLE chunk_vectors; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.chunk_vectors IS 'What passages mean, as vectors; of two models while one takes the other''s place';
+
+-- Name: COLUMN chunk_vectors.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN chunk_vectors.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.chunk_id IS 'Which passage';
+
+-- Name: COLUMN chunk_vectors.embedding_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.embedding_model IS 'Which model made the vector; only equals are compared';
+
+-- Name: COLUMN chunk_vectors.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.document_id IS 'Which document the passage is part of';
+
+-- Name: COLUMN chunk_vectors.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.embedding IS 'Meaning as a unit vector of embedding_model';
+
+-- Name: vector_indexes; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.vector_indexes AS
+ SELECT t.slug AS tenant,
+    v.embedding_model AS model,
+    v.vectors,
+        CASE
+            WHEN (i.indexrelid IS NULL) THEN 'exact'::text
+            WHEN i.indisvalid THEN 'index'::text
+            ELSE 'being built'::text
+        END AS found_by,
+    pg_relation_size((i.indexrelid)::regclass) AS index_bytes
+   FROM ((( SELECT chunk_vectors.tenant_id,
+            chunk_vectors.embedding_model,
+            count(*) AS vectors
+           FROM public.chunk_vectors
+          GROUP BY chunk_vectors.tenant_id, chunk_vectors.embedding_model) v
+     JOIN public.tenants t ON ((t.id = v.tenant_id)))
+     LEFT JOIN pg_index i ON ((i.indexrelid = (to_regclass(public.vector_index_name(v.tenant_id, v.embedding_model)))::oid)))
+  ORDER BY v.vectors DESC, t.slug, v.embedding_model;
+
+ALTER VIEW ops.vector_indexes OWNER TO secondbrain_operator;
+
+-- Name: VIEW vector_indexes; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.vector_indexes IS 'How many vectors of which model each tenant has, and whether they are found by an index';
 
 -- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -3487,6 +3634,11 @@ ALTER TABLE ONLY public.chat_messages
 
 ALTER TABLE ONLY public.chats
     ADD CONSTRAINT pk_chats PRIMARY KEY (tenant_id, id);
+
+-- Name: chunk_vectors pk_chunk_vectors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT pk_chunk_vectors PRIMARY KEY (tenant_id, chunk_id, embedding_model);
 
 -- Name: chunks pk_chunks; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -3903,6 +4055,16 @@ ALTER TABLE ONLY public.chats
 ALTER TABLE ONLY public.chats
     ADD CONSTRAINT fk_chats_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
 
+-- Name: chunk_vectors fk_chunk_vectors_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT fk_chunk_vectors_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: chunk_vectors fk_chunk_vectors_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT fk_chunk_vectors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: chunks fk_chunks_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -4220,6 +4382,10 @@ ALTER TABLE public.chat_messages ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.chats ENABLE ROW LEVEL SECURITY;
 
+-- Name: chunk_vectors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.chunk_vectors ENABLE ROW LEVEL SECURITY;
+
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
@@ -4299,6 +4465,10 @@ CREATE POLICY operator ON public.chat_messages TO secondbrain_operator USING (tr
 -- Name: chats operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.chats TO secondbrain_operator USING (true) WITH CHECK (true);
+
+-- Name: chunk_vectors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.chunk_vectors TO secondbrain_operator USING (true) WITH CHECK (true);
 
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -4438,6 +4608,10 @@ CREATE POLICY scheduled ON public.jobs AS RESTRICTIVE FOR INSERT TO secondbrain_
 
 ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
 
+-- Name: chunk_vectors search; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY search ON public.chunk_vectors FOR SELECT TO secondbrain_search USING (true);
+
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (true);
@@ -4485,6 +4659,10 @@ CREATE POLICY tenant ON public.chat_messages TO secondbrain_app USING ((tenant_i
 -- Name: chats tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chats TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: chunk_vectors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.chunk_vectors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -4647,10 +4825,25 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.count_lexemes(lexemes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
 
+-- Name: FUNCTION nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) FROM PUBLIC;
+
+-- Name: FUNCTION nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) FROM PUBLIC;
+
 -- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer); Type: ACL; Schema: public; Owner: secondbrain_search
 
 REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer) TO secondbrain_app;
+
+-- Name: FUNCTION vector_index_name(tenant uuid, model text); Type: ACL; Schema: public; Owner: secondbrain_owner
+
+REVOKE ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_search;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_operator;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_readonly;
 
 -- Name: FUNCTION words_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -5345,10 +5538,6 @@ GRANT SELECT(id) ON TABLE public.chunks TO secondbrain_operator;
 
 GRANT SELECT(document_id) ON TABLE public.chunks TO secondbrain_operator;
 
--- Name: COLUMN chunks.embedding_model; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(embedding_model) ON TABLE public.chunks TO secondbrain_operator;
-
 -- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
@@ -5389,6 +5578,31 @@ GRANT SELECT(finished_at) ON TABLE public.uploads TO secondbrain_operator;
 -- Name: TABLE uploads; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.uploads TO secondbrain_readonly;
+
+-- Name: TABLE chunk_vectors; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunk_vectors TO secondbrain_app;
+GRANT SELECT ON TABLE public.chunk_vectors TO secondbrain_search;
+
+-- Name: COLUMN chunk_vectors.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.chunk_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(chunk_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.embedding_model; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(embedding_model) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.document_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(document_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: TABLE vector_indexes; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.vector_indexes TO secondbrain_readonly;
 
 -- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
 

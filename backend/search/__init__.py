@@ -4,5 +4,5 @@
 sentences, `llm` has one written by a language model, if one is configured, from the same passages.
 
     BEGIN; SELECT set_config('app.tenant_id', '<tenant>', true);
-    SELECT * FROM search_chunks('{backup}', (SELECT embedding FROM chunks LIMIT 1), 'none', 50, 10, 0);
+    SELECT * FROM search_chunks('{backup}', (SELECT embedding FROM chunk_vectors LIMIT 1), 'none', 50, 10, 0);
 """
