@@ -2538,6 +2538,117 @@ ALTER VIEW ops.searches OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.searches IS 'How much was asked each day, how much of it was answered, how fast, and how people liked it';
 
+-- Name: serving_models; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.serving_models (
+    tenant_id uuid NOT NULL,
+    model text NOT NULL,
+    next_model text,
+    previous_model text,
+    state text DEFAULT 'serving'::text NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    total_count bigint DEFAULT '0'::bigint NOT NULL,
+    done_count bigint DEFAULT '0'::bigint NOT NULL,
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    switched_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    error text,
+    CONSTRAINT ck_serving_models_done_are_counted CHECK (((done_count >= 0) AND (done_count <= total_count))),
+    CONSTRAINT ck_serving_models_next_is_another CHECK ((next_model <> model)),
+    CONSTRAINT ck_serving_models_next_is_being_made CHECK (((next_model IS NOT NULL) = (state = 'embedding'::text))),
+    CONSTRAINT ck_serving_models_state_is_known CHECK ((state = ANY (ARRAY['serving'::text, 'embedding'::text, 'purging'::text])))
+);
+
+ALTER TABLE ONLY public.serving_models FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.serving_models OWNER TO secondbrain_owner;
+
+-- Name: TABLE serving_models; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.serving_models IS 'Which model''s vectors a tenant''s searches compare, and the change to another, under way or the last one';
+
+-- Name: COLUMN serving_models.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN serving_models.model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.model IS 'Questions are embedded by this model, and compared with its vectors only';
+
+-- Name: COLUMN serving_models.next_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.next_model IS 'Whose vectors are being made; it serves once all are there';
+
+-- Name: COLUMN serving_models.previous_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.previous_model IS 'Which one served before; nothing goes back to it by itself';
+
+-- Name: COLUMN serving_models.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.state IS 'serving, embedding (the next one''s vectors are made) or purging (the previous one''s are deleted)';
+
+-- Name: COLUMN serving_models.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.job_id IS 'The job that carries out the change';
+
+-- Name: COLUMN serving_models.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.requested_by IS 'Who asked for it; nobody if the configured model had changed';
+
+-- Name: COLUMN serving_models.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.total_count IS 'Passages there were when it began, and any that came after';
+
+-- Name: COLUMN serving_models.done_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.done_count IS 'Passages that have a vector of the next model';
+
+-- Name: COLUMN serving_models.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.started_at IS 'When the change began';
+
+-- Name: COLUMN serving_models.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.updated_at IS 'When it last got on';
+
+-- Name: COLUMN serving_models.switched_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.switched_at IS 'When the next model began to serve';
+
+-- Name: COLUMN serving_models.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.finished_at IS 'When it was over, in whichever way';
+
+-- Name: COLUMN serving_models.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.error IS 'Why it was given up, for a person';
+
+-- Name: serving_models; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.serving_models AS
+ SELECT t.slug AS tenant,
+    s.model,
+    s.next_model,
+    s.state,
+    s.done_count AS done,
+    s.total_count AS total,
+    s.error,
+    (now() - s.updated_at) AS silent_for,
+    s.started_at,
+    s.switched_at,
+    s.finished_at
+   FROM (public.serving_models s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+  ORDER BY (s.state = 'serving'::text), s.started_at DESC NULLS LAST, t.slug;
+
+ALTER VIEW ops.serving_models OWNER TO secondbrain_operator;
+
+-- Name: VIEW serving_models; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.serving_models IS 'Which model serves whom, and how far changes to another are; unfinished ones first';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -3750,6 +3861,11 @@ ALTER TABLE ONLY public.schedules
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT pk_searches PRIMARY KEY (tenant_id, id);
 
+-- Name: serving_models pk_serving_models; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.serving_models
+    ADD CONSTRAINT pk_serving_models PRIMARY KEY (tenant_id);
+
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -4265,6 +4381,11 @@ ALTER TABLE ONLY public.searches
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT fk_searches_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (user_id);
 
+-- Name: serving_models fk_serving_models_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.serving_models
+    ADD CONSTRAINT fk_serving_models_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -4546,6 +4667,10 @@ CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) 
 
 CREATE POLICY operator ON public.searches TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: serving_models operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.serving_models TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -4619,6 +4744,10 @@ CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (tr
 -- Name: searches; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.searches ENABLE ROW LEVEL SECURITY;
+
+-- Name: serving_models; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.serving_models ENABLE ROW LEVEL SECURITY;
 
 -- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -4739,6 +4868,10 @@ CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = 
 -- Name: searches tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.searches TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: serving_models tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.serving_models TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -5412,6 +5545,15 @@ GRANT SELECT(created_at) ON TABLE public.searches TO secondbrain_operator;
 -- Name: TABLE searches; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.searches TO secondbrain_readonly;
+
+-- Name: TABLE serving_models; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.serving_models TO secondbrain_app;
+GRANT SELECT ON TABLE public.serving_models TO secondbrain_operator;
+
+-- Name: TABLE serving_models; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.serving_models TO secondbrain_readonly;
 
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -122,6 +122,7 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "end_offset": "10",
             "search": "words_of('lighthouse')",
         },
+        "serving_models": {"tenant_id": _TENANT, "model": "'sample'"},
         "chunk_vectors": {
             "tenant_id": _TENANT,
             "chunk_id": _OWN_ID,

@@ -37,7 +37,7 @@ class Reply:
 
 def ask(
     db: Database,
-    embedder: Embedder,
+    embedder: Embedder | None,
     chat_model: ChatModel | None,
     tenant_id: UUID,
     question: str,
@@ -50,7 +50,7 @@ def ask(
 ) -> Reply:
     """Answers `question`, which may lean on `history`, from the tenant's documents that `filters` lets through;
     `expand` adds what the tenant calls things, `count_words` says
-    how frequent its words are.
+    how frequent its words are. Without an `embedder` passages are found by their words alone.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """

@@ -11,7 +11,7 @@ from backend.search.repository import Filters, Hit, SearchRepository
 
 def retrieve(
     db: Database,
-    embedder: Embedder,
+    embedder: Embedder | None,
     tenant_id: UUID,
     question: str,
     *,
@@ -19,10 +19,24 @@ def retrieve(
     words: tuple[int, Mapping[str, int]] | None = None,
     filters: Filters | None = None,
 ) -> list[Hit]:
-    """Up to `limit` passages, the best first; `words` is what is known of how frequent words are.
+    """Up to `limit` passages, the best first; `words` is what is known of how frequent words are. Without an `embedder`
+    by words alone.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
+    if embedder is None:
+        # The model that serves is out of reach; another one's vector would be compared with nothing.
+        with db.transaction(tenant_id) as session:
+            return SearchRepository(session).search(
+                tenant_id,
+                question,
+                (1.0,),
+                model="",
+                limit=limit,
+                dense_weight=0.0,
+                words=words,
+                filters=filters,
+            )
     if isinstance(embedder, LocalEmbedder):
         # It knows no word order and no sentence; which of the words matter is for us to say.
         with db.transaction(tenant_id) as session:

@@ -104,7 +104,7 @@ def search(body: Question) -> Response:
     started = time.perf_counter()
     reply = ask(
         s.db,
-        s.embedder_for(who.tenant_id),
+        s.asking_embedder(who.tenant_id),
         s.chat_model,
         who.tenant_id,
         body.query,

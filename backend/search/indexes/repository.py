@@ -25,7 +25,7 @@ _MOST_DIMENSIONS: Final = 4_000
 #: Chosen on 50,000 and 500,000 vectors of the local model; what it gives is in docs/benchmarks.md.
 _SHAPE: Final = "m = 16, ef_construction = 128"
 #: Bytes of links between neighbours for each vector, about.
-_LINK_BYTES: Final = 400
+_LINK_BYTES: Final = 700
 _LEAST_MEMORY, _MOST_MEMORY = 64, 2_048
 
 _LOCK: Final = 5_003_000_003

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from backend.embeddings.providers.local import LocalEmbedder
 from tests.bench.search.material import PER_DOCUMENT, Material, Passages, sizes
 from tests.conftest import TestDatabase
 
@@ -54,10 +53,9 @@ class Loaded:
 
 
 def load(
-    database: TestDatabase, embedder: LocalEmbedder, *, chunks: int, tenants: int, questions: int
+    database: TestDatabase, material: Material, model: str, *, chunks: int, tenants: int, questions: int
 ) -> Loaded:
-    """Tenants of very different size, with `chunks` passages in all."""
-    material = Material(embedder)
+    """Tenants of very different size, with `chunks` passages in all and vectors of `model`."""
     filled = []
     started = time.perf_counter()
     with database.admin() as connection:
@@ -71,7 +69,7 @@ def load(
                 (tenant, str(tenant)),
             )
             for batch in material.passages(topics, count):
-                _store(connection, tenant, batch, embedder.model)
+                _store(connection, tenant, batch, model)
             filled.append(Filled(tenant, count, material.questions(topics, questions)))
         indexing = time.perf_counter()
         connection.execute("SET maintenance_work_mem = '1GB'")

@@ -13,6 +13,7 @@ from backend.embeddings.providers.local import LocalEmbedder
 #: Passages of one document.
 PER_DOCUMENT: Final = 10
 _WORDS: Final = 30_000
+_FEWEST_WORDS: Final = 2_000
 #: Words that are about nothing in particular.
 _COMMON: Final = 300
 _TOPICS: Final = 1_000
@@ -43,9 +44,9 @@ class Material:
     which two of five of its words belong to; its vector is the mean of its words' vectors, as the local model has it.
     """
 
-    def __init__(self, embedder: LocalEmbedder, *, seed: int = 1) -> None:
+    def __init__(self, embedder: LocalEmbedder, *, passages: int, seed: int = 1) -> None:
         self._random = np.random.default_rng(seed)
-        self.words = _vocabulary(self._random)
+        self.words = _vocabulary(self._random, min(_WORDS, max(_FEWEST_WORDS, passages)))
         vectors = embedder.embed(self.words)
         self._vectors = vectors.astype(np.float32)
         self._general = _cumulated(1 / (np.arange(len(self.words)) + 2.7))
@@ -100,11 +101,11 @@ def _cumulated(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.cumsum(weights / weights.sum())
 
 
-def _vocabulary(random: np.random.Generator) -> list[str]:
+def _vocabulary(random: np.random.Generator, count: int) -> list[str]:
     """Words no language has, of two or three syllables."""
     syllables = ["".join(s) for s in product("bdfgklmnprstvz", "aeiou", ("", "k", "l", "m", "n", "r"))]
     random.shuffle(syllables)
     made = ("".join(parts) for size in (2, 3) for parts in product(syllables[:160], repeat=size))
     words = list(islice(made, 4 * _WORDS))
     random.shuffle(words)
-    return words[:_WORDS]
+    return words[:count]
