@@ -58,6 +58,50 @@ def migrate() -> None:
     print(f"Schema at revision {run(locate_database(Settings()))}.")
 
 
+@app.command()
+def index(
+    build_from: Annotated[
+        int, typer.Option(min=1, help="Vectors from which on a workspace gets an index.")
+    ] = 20_000,
+) -> None:
+    """Build the vector indexes of large workspaces and drop those no longer needed (DATABASE_OWNER_URL).
+
+    Reads and writes go on meanwhile. For a timer, every few minutes; `up` does it by itself.
+    """
+    from backend.bundled import locate_database
+    from backend.search.indexes.repository import maintain_indexes
+
+    settings = locate_database(Settings())
+    url = settings.database_owner_url.get_secret_value() or settings.database_url.get_secret_value()
+    outcome = maintain_indexes(url, build_from=build_from)
+    if outcome is None:
+        print("Another process is at it.")
+    else:
+        print(f"{len(outcome.built)} built, {len(outcome.dropped)} dropped, {outcome.count} in all.")
+
+
+@app.command()
+def reindex(
+    tenant: Annotated[str, typer.Argument(help="Short name of the workspace.")],
+) -> None:
+    """Have a workspace embedded by the configured model, in the background; the old vectors serve until then."""
+    from backend.administration import installed_services, tenant_id_of
+    from backend.flows.reembed.flow import begin_change
+
+    with installed_services() as services:
+        tenant_id = tenant_id_of(services, tenant)
+        with services.db.transaction(tenant_id) as session:
+            row = begin_change(session, tenant_id, services.embedder.model)
+    if row is None:
+        print("There are no documents yet; the first one is embedded by the configured model.")
+    elif row.next_model is None:
+        print(f"{row.model} serves already.")
+    else:
+        print(
+            f"{row.next_model}: {row.done_count} of {row.total_count} passages; {row.model} serves until then."
+        )
+
+
 @app.command("import")
 def import_folder(
     folder: Annotated[Path, typer.Argument(exists=True, readable=True, help="Folder or file to import.")],
@@ -177,7 +221,7 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
         files = find_files(folder)
         outcomes: list[Outcome] = []
         steps = import_files(
-            services.db, services.configs, services.embedder_for(tenant.id), tenant.id, folder, files
+            services.db, services.configs, services.storing_embedder(tenant.id), tenant.id, folder, files
         )
         for outcome in track(steps, f"Importing into {slug}", total=len(files), console=console):
             outcomes.append(outcome)

@@ -42,6 +42,7 @@ ROUTES = (
     "backend.flows.ask.routes",
     "backend.chats.routes",
     "backend.searches.routes",
+    "backend.flows.reembed.routes",
     "backend.flows.reload_parser.routes",
     "backend.flows.deactivate.routes",
     "backend.knowledge.routes",

@@ -179,6 +179,18 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr = Field(SecretStr(""), alias="EMBEDDING_API_KEY")
     """Key sent to EMBEDDING_BASE_URL as a bearer token."""
 
+    embedding_previous_base_url: str = Field("", alias="EMBEDDING_PREVIOUS_BASE_URL")
+    """The server of the model configured before, which serves until everything is embedded by the new one."""
+
+    embedding_previous_model: str = Field("", alias="EMBEDDING_PREVIOUS_MODEL")
+    """Name of that model there."""
+
+    embedding_previous_dimensions: int = Field(0, alias="EMBEDDING_PREVIOUS_DIMENSIONS", ge=0, le=4000)
+    """Length of that model's vectors."""
+
+    embedding_previous_api_key: SecretStr = Field(SecretStr(""), alias="EMBEDDING_PREVIOUS_API_KEY")
+    """Sent to that server as a bearer token."""
+
     embedding_cache_seconds: int = Field(86400, alias="EMBEDDING_CACHE_SECONDS", ge=1)
     """How long a vector of EMBEDDING_BASE_URL is kept, so that the same text is not paid for twice."""
 
@@ -286,6 +298,12 @@ class Settings(BaseSettings):
     def _embedding_is_whole(self) -> Self:
         if self.embedding_base_url and not (self.embedding_model and self.embedding_dimensions):
             raise ValueError("EMBEDDING_BASE_URL needs EMBEDDING_MODEL and EMBEDDING_DIMENSIONS as well")
+        if self.embedding_previous_base_url and not (
+            self.embedding_previous_model and self.embedding_previous_dimensions
+        ):
+            raise ValueError(
+                "EMBEDDING_PREVIOUS_BASE_URL needs EMBEDDING_PREVIOUS_MODEL and EMBEDDING_PREVIOUS_DIMENSIONS as well"
+            )
         if self.llm_base_url and not self.llm_model:
             raise ValueError("LLM_BASE_URL needs LLM_MODEL as well")
         return self

@@ -5,10 +5,13 @@ import os
 import secrets
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from backend.bundled import NoDatabase, bundled_server, prepare_bundled, with_bundled, with_keys
 from backend.db.embedded import EmbeddedPostgres
@@ -16,6 +19,7 @@ from backend.db.engine import without_password
 from backend.db.migrate import migrate
 from backend.errors import StateError
 from backend.ports import answers, require_free_port
+from backend.search.indexes.repository import maintain_indexes
 from backend.settings import Settings
 from backend.supervisor import Supervisor
 
@@ -23,6 +27,9 @@ INSTANCES = 3
 #: An instance's own port is this far above the shared one: 5003 is shared, 5011 to 5013 are their own.
 _OWN_PORTS_ABOVE = 8
 _WATCH_SECONDS = 0.5
+_INDEX_SECONDS = 600.0
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
                 lambda: all(answers(f"{address}/api/health") for address in plan.addresses), "the web server"
             )
             _introduce(supervisor, settings, plan, time.monotonic() - started)
+            _index_from_time_to_time(settings)
             if after_ready is not None:
                 after_ready(settings, supervisor)
             _watch(supervisor, server)
@@ -81,6 +89,23 @@ def up(settings: Settings, *, reset: bool, after_ready: Callable[[Settings, Supe
             if server is not None:
                 server.stop("immediate" if supervisor.hurried else "fast")
     return 0
+
+
+def _index_from_time_to_time(settings: Settings) -> None:
+    """Only here are the owner's rights at hand. Ended with the process: what is half built is built again."""
+    url = settings.database_owner_url.get_secret_value()
+    if not url:
+        return
+
+    def run() -> None:
+        while True:
+            time.sleep(_INDEX_SECONDS)
+            try:
+                maintain_indexes(url)
+            except Exception:  # noqa: BLE001 - logged; the next turn may go better
+                _log.exception("vector indexes not looked after")
+
+    threading.Thread(target=run, name="vector indexes", daemon=True).start()
 
 
 def _watch(supervisor: Supervisor, server: EmbeddedPostgres | None) -> None:

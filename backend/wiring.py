@@ -29,9 +29,11 @@ from backend.db.listen import Listener
 from backend.db.notify import Notifier
 from backend.db.transaction import Database
 from backend.embeddings.cached import LOOKUPS, EmbeddingCache
+from backend.embeddings.known import EmbedderPair, KnownEmbedders
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.embeddings.providers.openai import OpenAIEmbedder
+from backend.embeddings.serving.follower import ServingModels
 from backend.keyring import Keyring
 from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
@@ -56,6 +58,8 @@ class Services:
     passwords: Passwords
     embedder: Embedder
     embedding_cache: EmbeddingCache | None
+    known_embedders: KnownEmbedders
+    serving_models: ServingModels
     components: ComponentCache
     lexicon: Lexicon
     vocabulary: Vocabulary
@@ -71,8 +75,30 @@ class Services:
     holders: HolderWatch
 
     def embedder_for(self, tenant_id: UUID) -> Embedder:
-        """The embedder, with the tenant's vectors remembered where computing them costs something."""
+        """The configured embedder, with the tenant's vectors remembered where computing them costs something."""
         return self.embedder if self.embedding_cache is None else self.embedding_cache.for_tenant(tenant_id)
+
+    def asking_embedder(self, tenant_id: UUID) -> Embedder | None:
+        """The embedder of the model that serves the tenant: for its questions. None when this process is not
+        configured for that model; passages are then found by their words alone. Raises DatabaseUnavailable."""
+        serving = self.serving_models.find(tenant_id)
+        return self.embedder_for(tenant_id) if serving is None else self._find(tenant_id, serving[0])
+
+    def storing_embedder(self, tenant_id: UUID) -> Embedder:
+        """The embedder for what is stored: of the model that serves, and of the next one while it is changed; of the
+        configured one where neither is known. Raises DatabaseUnavailable."""
+        wanted = [
+            self._find(tenant_id, model) for model in self.serving_models.find(tenant_id) or () if model
+        ]
+        known = [embedder for embedder in wanted if embedder is not None]
+        if not known:
+            return self.embedder_for(tenant_id)
+        return EmbedderPair(known[0], known[1]) if len(known) > 1 else known[0]
+
+    def _find(self, tenant_id: UUID, model: str) -> Embedder | None:
+        if model == self.embedder.model:
+            return self.embedder_for(tenant_id)
+        return self.known_embedders.find(model)
 
     def close(self) -> None:
         """Sends the last hints and closes every connection."""
@@ -108,6 +134,21 @@ def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
         dimensions=settings.embedding_dimensions,
         api_key=settings.embedding_api_key.get_secret_value(),
         client=client,
+    )
+
+
+def make_previous_embedder(settings: Settings, client: httpx2.Client) -> tuple[Embedder, ...]:
+    """The server's that was configured before, if it is still there for those whom its model serves."""
+    if not settings.embedding_previous_base_url:
+        return ()
+    return (
+        OpenAIEmbedder(
+            base_url=settings.embedding_previous_base_url,
+            model=settings.embedding_previous_model,
+            dimensions=settings.embedding_previous_dimensions,
+            api_key=settings.embedding_previous_api_key.get_secret_value(),
+            client=client,
+        ),
     )
 
 
@@ -151,6 +192,8 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         passwords=Passwords(run=run_blocking) if run_blocking else Passwords(),
         embedder=embedder,
         embedding_cache=make_embedding_cache(settings, db, embedder),
+        known_embedders=KnownEmbedders(embedder, *make_previous_embedder(settings, http)),
+        serving_models=ServingModels(db),
         components=components,
         lexicon=Lexicon(db, components),
         vocabulary=Vocabulary(db, components),

@@ -16,6 +16,9 @@ from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.disconnect_source.flow import FORGET_KIND
 from backend.flows.disconnect_source.handler import ForgetSourceHandler
+from backend.flows.ingest_document.store import REEMBED_KIND
+from backend.flows.reembed.flow import begin_due_changes
+from backend.flows.reembed.handler import ReembedHandler
 from backend.flows.rotate_keys.flow import maintain_keys
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.flows.sync_connector.credentials import CredentialKeeper
@@ -131,6 +134,15 @@ def key_chore(services: Services) -> Chore:
     )
 
 
+def model_chore(services: Services) -> Chore:
+    """Begins to change workspaces that another embedding model serves than the configured one."""
+    return Chore(
+        "change embedding models",
+        timedelta(seconds=30),
+        lambda session: begin_due_changes(session, services.db, services.embedder.model),
+    )
+
+
 def work(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT; jobs in hand are given back after their current page."""
     instance = instance_name(settings)
@@ -142,7 +154,7 @@ def work(settings: Settings) -> None:
     handler = SyncHandler(
         db=services.db,
         keeper=keeper,
-        embedder_for=services.embedder_for,
+        embedder_for=services.storing_embedder,
         configs=services.configs,
         providers=services.providers,
         api_bases=services.api_bases,
@@ -157,7 +169,8 @@ def work(settings: Settings) -> None:
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
-            UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
+            UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs),
+            REEMBED_KIND: ReembedHandler(services.db, services.known_embedders.find),
             WATCH_KIND: WatchSourceHandler(
                 services.db,
                 services.keyring.master,
@@ -172,7 +185,7 @@ def work(settings: Settings) -> None:
         version=__version__,
         threads=settings.worker_threads,
         lease=timedelta(seconds=settings.lease_seconds),
-        chores=(*_CHORES, key_chore(services)),
+        chores=(*_CHORES, key_chore(services), model_chore(services)),
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)

@@ -50,6 +50,88 @@ ALTER FUNCTION public.count_lexemes(lexemes text[]) OWNER TO secondbrain_search;
 
 COMMENT ON FUNCTION public.count_lexemes(lexemes text[]) IS 'In how many chunks of the transaction''s tenant each of some lexemes stands';
 
+-- Name: nearest_by_index(uuid, public.halfvec, text, integer, uuid[], uuid[]); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET "hnsw.iterative_scan" TO 'relaxed_order'
+    SET "hnsw.ef_search" TO '400'
+    SET enable_sort TO 'off'
+    AS $_$
+DECLARE
+    nearest uuid[];
+BEGIN
+    EXECUTE format(
+        $statement$
+        SELECT array_agg(n.chunk_id) FROM (
+            SELECT v.chunk_id FROM chunk_vectors AS v
+            WHERE v.tenant_id = %L AND v.embedding_model = %L
+              AND ($3 IS NULL OR v.document_id IN (SELECT unnest($3)))
+              AND ($4 = '{}' OR v.document_id NOT IN (SELECT unnest($4)))
+            ORDER BY (v.embedding::halfvec(%s)) <=> $1
+            LIMIT $2
+        ) AS n
+        $statement$, tenant, model, vector_dims(meaning))
+    INTO nearest USING meaning, candidates, allowed, hidden;
+    RETURN nearest;
+END
+$_$;
+
+ALTER FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) IS 'About the nearest chunks of a large tenant, in no order; perhaps fewer than there are';
+
+-- Name: nearest_chunks(public.halfvec, text, integer, uuid[], uuid[]); Type: FUNCTION; Schema: public; Owner: secondbrain_search
+
+CREATE FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) RETURNS TABLE(id uuid)
+    LANGUAGE plpgsql STABLE ROWS 100 PARALLEL RESTRICTED
+    AS $$
+#variable_conflict use_column
+DECLARE
+    tenant CONSTANT uuid := NULLIF(current_setting('app.tenant_id', true), '')::uuid;
+    nearest uuid[];
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_index AS i WHERE i.indexrelid = to_regclass(vector_index_name(tenant, model)) AND i.indisvalid
+    ) THEN
+        IF allowed IS NOT NULL AND (
+            SELECT count(*) FROM (
+                SELECT FROM chunks AS c WHERE c.tenant_id = tenant AND c.document_id = ANY (allowed) LIMIT 5000
+            ) AS few
+        ) < 5000 THEN
+            RETURN QUERY
+            SELECT v.chunk_id FROM chunks AS c
+            JOIN chunk_vectors AS v ON v.tenant_id = tenant AND v.chunk_id = c.id AND v.embedding_model = model
+            WHERE c.tenant_id = tenant AND c.document_id = ANY (allowed)
+              AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
+            ORDER BY v.embedding <=> meaning, v.chunk_id
+            LIMIT candidates;
+            RETURN;
+        END IF;
+        nearest := nearest_by_index(tenant, meaning, model, candidates, allowed, hidden);
+        IF cardinality(nearest) = candidates THEN
+            RETURN QUERY SELECT unnest(nearest);
+            RETURN;
+        END IF;
+    END IF;
+    RETURN QUERY
+    SELECT v.chunk_id FROM chunk_vectors AS v
+    WHERE v.tenant_id = tenant AND v.embedding_model = model
+      AND (allowed IS NULL OR v.document_id IN (SELECT unnest(allowed)))
+      AND (hidden = '{}' OR v.document_id NOT IN (SELECT unnest(hidden)))
+    ORDER BY v.embedding <=> meaning, v.chunk_id
+    LIMIT candidates;
+END
+$$;
+
+ALTER FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) OWNER TO secondbrain_search;
+
+-- Name: FUNCTION nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: COMMENT; Schema: public; Owner: secondbrain_search
+
+COMMENT ON FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) IS 'The nearest chunks of the transaction''s tenant, for search_chunks';
+
 -- Name: phrase_of(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
 CREATE FUNCTION public.phrase_of(passage text) RETURNS tsquery
@@ -74,7 +156,7 @@ COMMENT ON FUNCTION public.phrase_of(passage text) IS 'Matches where the lexemes
 -- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer, text[], double precision[], tsquery, tsquery, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
 CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery, enough_share double precision DEFAULT 0.7) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     WITH asked AS MATERIALIZED (
@@ -142,18 +224,15 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             OFFSET 0
         ) AS b
     ), dense AS MATERIALIZED (
-        SELECT c.id
-        FROM chunks AS c
-        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.embedding_model = model
-          AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
-          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-        ORDER BY c.embedding <=> meaning, c.id
-        LIMIT candidates
+        SELECT n.id FROM nearest_chunks(meaning, model, candidates, allowed, hidden) AS n
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
                coalesce(l.score, s.score) / greatest((SELECT max(score) FROM lexical), (SELECT enough FROM whole)) AS share,
-               CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
+               (
+                   SELECT 1 - (v.embedding <=> meaning) FROM chunk_vectors AS v
+                   WHERE v.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+                     AND v.chunk_id = c.id AND v.embedding_model = model
+               ) AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
         ) AS either
@@ -191,6 +270,18 @@ ALTER FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mode
 -- Name: FUNCTION search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision); Type: COMMENT; Schema: public; Owner: secondbrain_search
 
 COMMENT ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) IS 'Best chunks of the transaction''s tenant by words and by meaning, 0 to 1';
+
+-- Name: vector_index_name(uuid, text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
+
+CREATE FUNCTION public.vector_index_name(tenant uuid, model text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN ('near_'::text || md5(((tenant)::text || model)));
+
+ALTER FUNCTION public.vector_index_name(tenant uuid, model text) OWNER TO secondbrain_owner;
+
+-- Name: FUNCTION vector_index_name(tenant uuid, model text); Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON FUNCTION public.vector_index_name(tenant uuid, model text) IS 'What the index over a large tenant''s vectors of a model is called';
 
 -- Name: words_as_written(text); Type: FUNCTION; Schema: public; Owner: secondbrain_owner
 
@@ -2515,6 +2606,117 @@ ALTER VIEW ops.searches OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.searches IS 'How much was asked each day, how much of it was answered, how fast, and how people liked it';
 
+-- Name: serving_models; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.serving_models (
+    tenant_id uuid NOT NULL,
+    model text NOT NULL,
+    next_model text,
+    previous_model text,
+    state text DEFAULT 'serving'::text NOT NULL,
+    job_id uuid,
+    requested_by uuid,
+    total_count bigint DEFAULT '0'::bigint NOT NULL,
+    done_count bigint DEFAULT '0'::bigint NOT NULL,
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    switched_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    error text,
+    CONSTRAINT ck_serving_models_done_are_counted CHECK (((done_count >= 0) AND (done_count <= total_count))),
+    CONSTRAINT ck_serving_models_next_is_another CHECK ((next_model <> model)),
+    CONSTRAINT ck_serving_models_next_is_being_made CHECK (((next_model IS NOT NULL) = (state = 'embedding'::text))),
+    CONSTRAINT ck_serving_models_state_is_known CHECK ((state = ANY (ARRAY['serving'::text, 'embedding'::text, 'purging'::text])))
+);
+
+ALTER TABLE ONLY public.serving_models FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.serving_models OWNER TO secondbrain_owner;
+
+-- Name: TABLE serving_models; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.serving_models IS 'Which model''s vectors a tenant''s searches compare, and the change to another, under way or the last one';
+
+-- Name: COLUMN serving_models.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN serving_models.model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.model IS 'Questions are embedded by this model, and compared with its vectors only';
+
+-- Name: COLUMN serving_models.next_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.next_model IS 'Whose vectors are being made; it serves once all are there';
+
+-- Name: COLUMN serving_models.previous_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.previous_model IS 'Which one served before; nothing goes back to it by itself';
+
+-- Name: COLUMN serving_models.state; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.state IS 'serving, embedding (the next one''s vectors are made) or purging (the previous one''s are deleted)';
+
+-- Name: COLUMN serving_models.job_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.job_id IS 'The job that carries out the change';
+
+-- Name: COLUMN serving_models.requested_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.requested_by IS 'Who asked for it; nobody if the configured model had changed';
+
+-- Name: COLUMN serving_models.total_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.total_count IS 'Passages there were when it began, and any that came after';
+
+-- Name: COLUMN serving_models.done_count; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.done_count IS 'Passages that have a vector of the next model';
+
+-- Name: COLUMN serving_models.started_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.started_at IS 'When the change began';
+
+-- Name: COLUMN serving_models.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.updated_at IS 'When it last got on';
+
+-- Name: COLUMN serving_models.switched_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.switched_at IS 'When the next model began to serve';
+
+-- Name: COLUMN serving_models.finished_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.finished_at IS 'When it was over, in whichever way';
+
+-- Name: COLUMN serving_models.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.serving_models.error IS 'Why it was given up, for a person';
+
+-- Name: serving_models; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.serving_models AS
+ SELECT t.slug AS tenant,
+    s.model,
+    s.next_model,
+    s.state,
+    s.done_count AS done,
+    s.total_count AS total,
+    s.error,
+    (now() - s.updated_at) AS silent_for,
+    s.started_at,
+    s.switched_at,
+    s.finished_at
+   FROM (public.serving_models s
+     JOIN public.tenants t ON ((t.id = s.tenant_id)))
+  ORDER BY (s.state = 'serving'::text), s.started_at DESC NULLS LAST, t.slug;
+
+ALTER VIEW ops.serving_models OWNER TO secondbrain_operator;
+
+-- Name: VIEW serving_models; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.serving_models IS 'Which model serves whom, and how far changes to another are; unfinished ones first';
+
 -- Name: sessions; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.sessions (
@@ -3122,9 +3324,6 @@ CREATE TABLE public.chunks (
     start_offset integer NOT NULL,
     end_offset integer NOT NULL,
     search tsvector NOT NULL,
-    embedding public.halfvec NOT NULL,
-    embedding_model text NOT NULL,
-    CONSTRAINT ck_chunks_embedding_is_not_zero CHECK ((public.l2_norm(embedding) > (0)::double precision)),
     CONSTRAINT ck_chunks_place_is_a_range CHECK (((start_offset >= 0) AND (end_offset > start_offset)))
 );
 
@@ -3171,14 +3370,6 @@ COMMENT ON COLUMN public.chunks.end_offset IS 'One past its last character';
 -- Name: COLUMN chunks.search; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.chunks.search IS 'Words of title (A), headings (B) and passage (D)';
-
--- Name: COLUMN chunks.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.chunks.embedding IS 'Meaning as a unit vector of embedding_model';
-
--- Name: COLUMN chunks.embedding_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.chunks.embedding_model IS 'Which model made the vector; only equals are compared';
 
 -- Name: tenants; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -3323,6 +3514,73 @@ ALTER VIEW ops.uploads OWNER TO secondbrain_operator;
 -- Name: VIEW uploads; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
 
 COMMENT ON VIEW ops.uploads IS 'Files handed in: which wait, which failed and why; the waiting ones first';
+
+-- Name: chunk_vectors; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.chunk_vectors (
+    tenant_id uuid NOT NULL,
+    chunk_id uuid NOT NULL,
+    embedding_model text NOT NULL,
+    document_id uuid NOT NULL,
+    embedding public.halfvec NOT NULL,
+    CONSTRAINT ck_chunk_vectors_embedding_is_not_zero CHECK ((public.l2_norm(embedding) > (0)::double precision))
+);
+ALTER TABLE ONLY public.chunk_vectors ALTER COLUMN embedding SET STORAGE MAIN;
+
+ALTER TABLE ONLY public.chunk_vectors FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chunk_vectors OWNER TO secondbrain_owner;
+
+-- Name: TABLE chunk_vectors; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.chunk_vectors IS 'What passages mean, as vectors; of two models while one takes the other''s place';
+
+-- Name: COLUMN chunk_vectors.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN chunk_vectors.chunk_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.chunk_id IS 'Which passage';
+
+-- Name: COLUMN chunk_vectors.embedding_model; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.embedding_model IS 'Which model made the vector; only equals are compared';
+
+-- Name: COLUMN chunk_vectors.document_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.document_id IS 'Which document the passage is part of';
+
+-- Name: COLUMN chunk_vectors.embedding; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.chunk_vectors.embedding IS 'Meaning as a unit vector of embedding_model';
+
+-- Name: vector_indexes; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.vector_indexes AS
+ SELECT t.slug AS tenant,
+    v.embedding_model AS model,
+    v.vectors,
+        CASE
+            WHEN (i.indexrelid IS NULL) THEN 'exact'::text
+            WHEN i.indisvalid THEN 'index'::text
+            ELSE 'being built'::text
+        END AS found_by,
+    pg_relation_size((i.indexrelid)::regclass) AS index_bytes
+   FROM ((( SELECT chunk_vectors.tenant_id,
+            chunk_vectors.embedding_model,
+            count(*) AS vectors
+           FROM public.chunk_vectors
+          GROUP BY chunk_vectors.tenant_id, chunk_vectors.embedding_model) v
+     JOIN public.tenants t ON ((t.id = v.tenant_id)))
+     LEFT JOIN pg_index i ON ((i.indexrelid = (to_regclass(public.vector_index_name(v.tenant_id, v.embedding_model)))::oid)))
+  ORDER BY v.vectors DESC, t.slug, v.embedding_model;
+
+ALTER VIEW ops.vector_indexes OWNER TO secondbrain_operator;
+
+-- Name: VIEW vector_indexes; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.vector_indexes IS 'How many vectors of which model each tenant has, and whether they are found by an index';
 
 -- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
@@ -3620,6 +3878,11 @@ ALTER TABLE ONLY public.chat_messages
 ALTER TABLE ONLY public.chats
     ADD CONSTRAINT pk_chats PRIMARY KEY (tenant_id, id);
 
+-- Name: chunk_vectors pk_chunk_vectors; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT pk_chunk_vectors PRIMARY KEY (tenant_id, chunk_id, embedding_model);
+
 -- Name: chunks pk_chunks; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -3729,6 +3992,11 @@ ALTER TABLE ONLY public.schedules
 
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT pk_searches PRIMARY KEY (tenant_id, id);
+
+-- Name: serving_models pk_serving_models; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.serving_models
+    ADD CONSTRAINT pk_serving_models PRIMARY KEY (tenant_id);
 
 -- Name: sessions pk_sessions; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -4040,6 +4308,16 @@ ALTER TABLE ONLY public.chats
 ALTER TABLE ONLY public.chats
     ADD CONSTRAINT fk_chats_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE CASCADE;
 
+-- Name: chunk_vectors fk_chunk_vectors_chunk; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT fk_chunk_vectors_chunk FOREIGN KEY (tenant_id, chunk_id) REFERENCES public.chunks(tenant_id, id) ON DELETE CASCADE;
+
+-- Name: chunk_vectors fk_chunk_vectors_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.chunk_vectors
+    ADD CONSTRAINT fk_chunk_vectors_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: chunks fk_chunks_document; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.chunks
@@ -4240,6 +4518,11 @@ ALTER TABLE ONLY public.searches
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT fk_searches_user FOREIGN KEY (tenant_id, user_id) REFERENCES public.users(tenant_id, id) ON DELETE SET NULL (user_id);
 
+-- Name: serving_models fk_serving_models_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE ONLY public.serving_models
+    ADD CONSTRAINT fk_serving_models_tenant_id_tenants FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 -- Name: sessions fk_sessions_tenant_id_tenants; Type: FK CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE ONLY public.sessions
@@ -4367,6 +4650,10 @@ ALTER TABLE public.chat_messages ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.chats ENABLE ROW LEVEL SECURITY;
 
+-- Name: chunk_vectors; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.chunk_vectors ENABLE ROW LEVEL SECURITY;
+
 -- Name: chunks; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
@@ -4447,6 +4734,10 @@ CREATE POLICY operator ON public.chat_messages TO secondbrain_operator USING (tr
 
 CREATE POLICY operator ON public.chats TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: chunk_vectors operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.chunk_vectors TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: chunks operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.chunks TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -4523,6 +4814,10 @@ CREATE POLICY operator ON public.schedules TO secondbrain_operator USING (true) 
 
 CREATE POLICY operator ON public.searches TO secondbrain_operator USING (true) WITH CHECK (true);
 
+-- Name: serving_models operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY operator ON public.serving_models TO secondbrain_operator USING (true) WITH CHECK (true);
+
 -- Name: sessions operator; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY operator ON public.sessions TO secondbrain_operator USING (true) WITH CHECK (true);
@@ -4589,6 +4884,10 @@ CREATE POLICY scheduled ON public.jobs AS RESTRICTIVE FOR INSERT TO secondbrain_
 
 ALTER TABLE public.schedules ENABLE ROW LEVEL SECURITY;
 
+-- Name: chunk_vectors search; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY search ON public.chunk_vectors FOR SELECT TO secondbrain_search USING (true);
+
 -- Name: chunks search; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (true);
@@ -4596,6 +4895,10 @@ CREATE POLICY search ON public.chunks FOR SELECT TO secondbrain_search USING (tr
 -- Name: searches; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
 ALTER TABLE public.searches ENABLE ROW LEVEL SECURITY;
+
+-- Name: serving_models; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
+
+ALTER TABLE public.serving_models ENABLE ROW LEVEL SECURITY;
 
 -- Name: sessions; Type: ROW SECURITY; Schema: public; Owner: secondbrain_owner
 
@@ -4636,6 +4939,10 @@ CREATE POLICY tenant ON public.chat_messages TO secondbrain_app USING ((tenant_i
 -- Name: chats tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.chats TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: chunk_vectors tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.chunk_vectors TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: chunks tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -4712,6 +5019,10 @@ CREATE POLICY tenant ON public.schedules TO secondbrain_app USING ((tenant_id = 
 -- Name: searches tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
 CREATE POLICY tenant ON public.searches TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
+
+-- Name: serving_models tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
+
+CREATE POLICY tenant ON public.serving_models TO secondbrain_app USING ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid)) WITH CHECK ((tenant_id = (NULLIF(( SELECT current_setting('app.tenant_id'::text, true) AS current_setting), ''::text))::uuid));
 
 -- Name: sessions tenant; Type: POLICY; Schema: public; Owner: secondbrain_owner
 
@@ -4806,6 +5117,14 @@ GRANT USAGE ON SCHEMA public TO secondbrain_readonly;
 REVOKE ALL ON FUNCTION public.count_lexemes(lexemes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.count_lexemes(lexemes text[]) TO secondbrain_app;
 
+-- Name: FUNCTION nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) FROM PUBLIC;
+
+-- Name: FUNCTION nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]); Type: ACL; Schema: public; Owner: secondbrain_search
+
+REVOKE ALL ON FUNCTION public.nearest_chunks(meaning public.halfvec, model text, candidates integer, allowed uuid[], hidden uuid[]) FROM PUBLIC;
+
 -- Name: FUNCTION phrase_of(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 
 REVOKE ALL ON FUNCTION public.phrase_of(passage text) FROM PUBLIC;
@@ -4815,6 +5134,13 @@ GRANT ALL ON FUNCTION public.phrase_of(passage text) TO secondbrain_app;
 
 REVOKE ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[], frequencies integer[], passages bigint, pair_firsts text[], pair_seconds text[], pair_gaps integer[], allowed uuid[], hidden uuid[], per_document integer, softened text[], factors double precision[], required tsquery, refused tsquery, enough_share double precision) TO secondbrain_app;
+
+-- Name: FUNCTION vector_index_name(tenant uuid, model text); Type: ACL; Schema: public; Owner: secondbrain_owner
+
+REVOKE ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_search;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_operator;
+GRANT ALL ON FUNCTION public.vector_index_name(tenant uuid, model text) TO secondbrain_readonly;
 
 -- Name: FUNCTION words_as_written(passage text); Type: ACL; Schema: public; Owner: secondbrain_owner
 
@@ -5389,6 +5715,15 @@ GRANT SELECT(created_at) ON TABLE public.searches TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.searches TO secondbrain_readonly;
 
+-- Name: TABLE serving_models; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.serving_models TO secondbrain_app;
+GRANT SELECT ON TABLE public.serving_models TO secondbrain_operator;
+
+-- Name: TABLE serving_models; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.serving_models TO secondbrain_readonly;
+
 -- Name: TABLE sessions; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO secondbrain_app;
@@ -5514,10 +5849,6 @@ GRANT SELECT(id) ON TABLE public.chunks TO secondbrain_operator;
 
 GRANT SELECT(document_id) ON TABLE public.chunks TO secondbrain_operator;
 
--- Name: COLUMN chunks.embedding_model; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT(embedding_model) ON TABLE public.chunks TO secondbrain_operator;
-
 -- Name: TABLE tenants; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.tenants TO secondbrain_readonly;
@@ -5558,6 +5889,31 @@ GRANT SELECT(finished_at) ON TABLE public.uploads TO secondbrain_operator;
 -- Name: TABLE uploads; Type: ACL; Schema: ops; Owner: secondbrain_operator
 
 GRANT SELECT ON TABLE ops.uploads TO secondbrain_readonly;
+
+-- Name: TABLE chunk_vectors; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunk_vectors TO secondbrain_app;
+GRANT SELECT ON TABLE public.chunk_vectors TO secondbrain_search;
+
+-- Name: COLUMN chunk_vectors.tenant_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(tenant_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.chunk_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(chunk_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.embedding_model; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(embedding_model) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: COLUMN chunk_vectors.document_id; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(document_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
+
+-- Name: TABLE vector_indexes; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.vector_indexes TO secondbrain_readonly;
 
 -- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
 

@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.pq import Format
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, NullPool, event, text
 from sqlalchemy import create_engine as _create_engine
 from sqlalchemy.exc import DisconnectionError
 
@@ -93,6 +95,23 @@ def connect(url: str, *, application_name: str) -> psycopg.Connection[Any]:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def owner_connection(url: str) -> Iterator[Connection]:
+    """A connection as the owner of all tables, for upkeep that takes minutes and runs in no transaction."""
+    engine = _create_engine(
+        sqlalchemy_url(url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": 5, "application_name": "upkeep", "keepalives_idle": 15},
+    )
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"SET ROLE {OWNER_ROLE}"))
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:

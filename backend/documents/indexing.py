@@ -6,16 +6,24 @@ from typing import Final
 
 # `words_of` is how questions become lexemes, too.
 STORE_CHUNKS: Final = """
-    INSERT INTO chunks (tenant_id, document_id, ordinal, text, heading_path, start_offset, end_offset, search,
-                        embedding, embedding_model)
-    SELECT :tenant_id, :document_id, ordinal, text, ARRAY(SELECT jsonb_array_elements_text(heading_path)),
-           start_offset, end_offset,
-           setweight(words_of(:title), 'A')
-           || setweight(words_of(array_to_string(ARRAY(SELECT jsonb_array_elements_text(heading_path)), E'\\n')), 'B')
-           || words_of(text),
-           embedding::halfvec, :model
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
-        ordinal integer, text text, heading_path jsonb, start_offset integer, end_offset integer, embedding text)
+    WITH given AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
+            ordinal integer, text text, heading_path jsonb, start_offset integer, end_offset integer, embeddings jsonb)
+    ), stored AS (
+        INSERT INTO chunks (tenant_id, document_id, ordinal, text, heading_path, start_offset, end_offset, search)
+        SELECT :tenant_id, :document_id, ordinal, text, ARRAY(SELECT jsonb_array_elements_text(heading_path)),
+               start_offset, end_offset,
+               setweight(words_of(:title), 'A')
+               || setweight(
+                      words_of(array_to_string(ARRAY(SELECT jsonb_array_elements_text(heading_path)), E'\\n')), 'B')
+               || words_of(text)
+        FROM given
+        RETURNING id, ordinal
+    )
+    INSERT INTO chunk_vectors (tenant_id, chunk_id, document_id, embedding_model, embedding)
+    SELECT :tenant_id, stored.id, :document_id, made.model, made.vector::halfvec
+    FROM stored JOIN given ON given.ordinal = stored.ordinal
+    CROSS JOIN jsonb_each_text(given.embeddings) AS made (model, vector)
 """
 
 _NAME_MARKS = re.compile(r"[\W_]+")

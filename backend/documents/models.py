@@ -1,4 +1,4 @@
-"""documents, chunks, uploads."""
+"""documents, chunks, chunk_vectors, uploads."""
 
 from uuid import UUID
 
@@ -122,7 +122,6 @@ class Chunk(Base):
         Index("uq_chunks_ordinal", "tenant_id", "document_id", "ordinal", unique=True),
         Index("ix_chunks_search", "search", postgresql_using="gin"),
         CheckConstraint("start_offset >= 0 AND end_offset > start_offset", name="place_is_a_range"),
-        CheckConstraint("l2_norm(embedding) > 0", name="embedding_is_not_zero"),
         {"comment": "Passages of documents: what search ranks and citations point to"},
     )
 
@@ -137,11 +136,29 @@ class Chunk(Base):
     start_offset: Mapped[int] = mapped_column(comment="First character within the document's content")
     end_offset: Mapped[int] = mapped_column(comment="One past its last character")
     search: Mapped[str] = mapped_column(TSVECTOR, comment="Words of title (A), headings (B) and passage (D)")
+
+
+class ChunkVector(Base):
+    __tablename__ = "chunk_vectors"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "chunk_id"],
+            ["chunks.tenant_id", "chunks.id"],
+            ondelete="CASCADE",
+            name="fk_chunk_vectors_chunk",
+        ),
+        CheckConstraint("l2_norm(embedding) > 0", name="embedding_is_not_zero"),
+        {"comment": "What passages mean, as vectors; of two models while one takes the other's place"},
+    )
+
+    tenant_id: Mapped[TenantKey]
+    chunk_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Which passage")
+    embedding_model: Mapped[Words] = mapped_column(
+        primary_key=True, comment="Which model made the vector; only equals are compared"
+    )
+    document_id: Mapped[UUID] = mapped_column(comment="Which document the passage is part of")
     embedding: Mapped[list[float]] = mapped_column(
         HALFVEC, comment="Meaning as a unit vector of embedding_model"
-    )
-    embedding_model: Mapped[Words] = mapped_column(
-        comment="Which model made the vector; only equals are compared"
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,8 @@ class DocumentNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A passage with its vector (`embedding`: floats of a unit vector)."""
+    """A passage with its vector (`embedding`: floats of a unit vector), and those of other models that are wanted,
+    by the model's name."""
 
     ordinal: int
     text: str
@@ -31,6 +32,7 @@ class NewChunk:
     start_offset: int
     end_offset: int
     embedding: Sequence[float]
+    more_embeddings: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +198,7 @@ class DocumentRepository:
                 "tenant_id": tenant_id,
                 "document_id": document_id,
                 "title": searched_title(new.title, new.file_name),
-                "model": new.embedding_model,
-                "rows": _rows(new.chunks),
+                "rows": _rows(new),
             },
         )
         return document_id
@@ -263,7 +264,7 @@ class DocumentRepository:
         return there, len(chunks)
 
 
-def _rows(chunks: Sequence[NewChunk]) -> str:
+def _rows(new: NewDocument) -> str:
     return json.dumps(
         [
             {
@@ -272,8 +273,11 @@ def _rows(chunks: Sequence[NewChunk]) -> str:
                 "heading_path": list(c.heading_path),
                 "start_offset": c.start_offset,
                 "end_offset": c.end_offset,
-                "embedding": "[" + ",".join(f"{x:.5g}" for x in c.embedding) + "]",
+                "embeddings": {
+                    model: "[" + ",".join(f"{x:.5g}" for x in vector) + "]"
+                    for model, vector in {new.embedding_model: c.embedding, **c.more_embeddings}.items()
+                },
             }
-            for c in chunks
+            for c in new.chunks
         ]
     )

@@ -1,9 +1,9 @@
-"""embedding_cache."""
+"""embedding_cache, serving_models."""
 
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, CreatedAt, Moment, Sha256, TenantKey, Words
@@ -47,3 +47,48 @@ class CachedEmbedding(Base):
     expires_at: Mapped[Moment] = mapped_column(
         comment="When it (or the claim) stops counting, by the database's clock"
     )
+
+
+class ServingModel(Base):
+    __tablename__ = "serving_models"
+    __table_args__ = (
+        CheckConstraint("state IN ('serving', 'embedding', 'purging')", name="state_is_known"),
+        CheckConstraint("(next_model IS NOT NULL) = (state = 'embedding')", name="next_is_being_made"),
+        CheckConstraint("next_model <> model", name="next_is_another"),
+        CheckConstraint("done_count BETWEEN 0 AND total_count", name="done_are_counted"),
+        {
+            "comment": "Which model's vectors a tenant's searches compare, and the change to another, under way or the last one"
+        },
+    )
+
+    tenant_id: Mapped[TenantKey]
+    model: Mapped[Words] = mapped_column(
+        comment="Questions are embedded by this model, and compared with its vectors only"
+    )
+    next_model: Mapped[Words | None] = mapped_column(
+        comment="Whose vectors are being made; it serves once all are there"
+    )
+    previous_model: Mapped[Words | None] = mapped_column(
+        comment="Which one served before; nothing goes back to it by itself"
+    )
+    state: Mapped[Words] = mapped_column(
+        server_default="serving",
+        comment="serving, embedding (the next one's vectors are made) or purging (the previous one's are deleted)",
+    )
+    job_id: Mapped[UUID | None] = mapped_column(comment="The job that carries out the change")
+    requested_by: Mapped[UUID | None] = mapped_column(
+        comment="Who asked for it; nobody if the configured model had changed"
+    )
+    total_count: Mapped[int] = mapped_column(
+        BigInteger,
+        server_default=text("0"),
+        comment="Passages there were when it began, and any that came after",
+    )
+    done_count: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("0"), comment="Passages that have a vector of the next model"
+    )
+    started_at: Mapped[Moment | None] = mapped_column(comment="When the change began")
+    updated_at: Mapped[CreatedAt] = mapped_column(comment="When it last got on")
+    switched_at: Mapped[Moment | None] = mapped_column(comment="When the next model began to serve")
+    finished_at: Mapped[Moment | None] = mapped_column(comment="When it was over, in whichever way")
+    error: Mapped[Words | None] = mapped_column(comment="Why it was given up, for a person")

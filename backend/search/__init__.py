@@ -6,5 +6,5 @@ asks it, `reading` reads it while it writes, `written` lets through what `suppor
 `anchors` in a sentence: numbers, names), and `plain` keeps out of every answer what is more than words.
 
     BEGIN; SELECT set_config('app.tenant_id', '<tenant>', true);
-    SELECT * FROM search_chunks('{backup}', (SELECT embedding FROM chunks LIMIT 1), 'none', 50, 10, 0);
+    SELECT * FROM search_chunks('{backup}', (SELECT embedding FROM chunk_vectors LIMIT 1), 'none', 50, 10, 0);
 """

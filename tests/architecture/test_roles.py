@@ -43,6 +43,7 @@ NOT_FOR_VIEWERS: Final = MappingProxyType(
         ("GET", "/api/admin/config/<name>"): "administration",
         ("GET", "/api/admin/config/<name>/history"): "administration",
         ("GET", "/api/admin/parser"): "administration",
+        ("GET", "/api/admin/reindex"): "administration",
         ("GET", "/api/admin/users"): "administration",
         ("GET", "/api/admin/searches"): "administration",
     }

@@ -14,6 +14,7 @@ BENCHES = MappingProxyType(
         "streams": "from a commit to a thousand clients of another instance, beside Redis",
         "notify": "what notifications cost writers",
         "quality": "judged collections through the whole pipeline, beside BM25, vectors alone and rank fusion",
+        "search": "tenants of very different size in one database, beside the bare statement",
         "memory": "a web instance and a worker with 100 active tenants",
     }
 )

@@ -25,6 +25,11 @@ from backend.db.embedded import EmbeddedPostgres
         ),
         ("streams", {"clients": 10, "commits": 2, "searches": 2}, {"ours, no stream open", "ours"}),
         ("memory", {"tenants": 1, "seconds": 60.0}, set()),
+        (
+            "search",
+            {"chunks": 3000, "tenants": 5, "questions": 3, "rounds": 1, "build_from": 1000},
+            {"retrieve", "statement", "bare"},
+        ),
     ],
 )
 def test_bench_runs(

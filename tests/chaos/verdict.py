@@ -73,8 +73,9 @@ def _check_chunks(
 ) -> None:
     rows = crew.rows(
         "SELECT d.external_id, string_agg(c.text, ' ' ORDER BY c.ordinal), min(c.ordinal), max(c.ordinal),"
-        " count(*), min(vector_dims(c.embedding)), max(vector_dims(c.embedding)), count(DISTINCT c.embedding_model)"
-        " FROM documents AS d JOIN chunks AS c ON c.document_id = d.id WHERE d.deleted_at IS NULL GROUP BY d.tenant_id, d.id"
+        " count(*), min(vector_dims(v.embedding)), max(vector_dims(v.embedding)), count(DISTINCT v.embedding_model)"
+        " FROM documents AS d JOIN chunks AS c ON c.document_id = d.id LEFT JOIN chunk_vectors AS v ON v.chunk_id = c.id"
+        " WHERE d.deleted_at IS NULL GROUP BY d.tenant_id, d.id"
     )
     dimensions = {size for row in rows for size in row[5:7]}
     if len(dimensions) > 1:

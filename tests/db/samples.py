@@ -122,8 +122,14 @@ SAMPLES: Final[Mapping[str, Mapping[str, LiteralString]]] = MappingProxyType(
             "start_offset": "0",
             "end_offset": "10",
             "search": "words_of('lighthouse')",
-            "embedding": "CAST('[1,0,0]' AS halfvec)",
+        },
+        "serving_models": {"tenant_id": _TENANT, "model": "'sample'"},
+        "chunk_vectors": {
+            "tenant_id": _TENANT,
+            "chunk_id": _OWN_ID,
             "embedding_model": "'sample'",
+            "document_id": _OWN_ID,
+            "embedding": "CAST('[1,0,0]' AS halfvec)",
         },
         "idempotency_keys": {
             "tenant_id": _TENANT,

@@ -25,8 +25,9 @@ def store(db: Database, account: Account, document: NewDocument) -> UUID | None:
 def chunks_of(database: TestDatabase, document_id: UUID) -> list[tuple[object, ...]]:
     with database.admin() as connection:
         return connection.execute(
-            "SELECT ordinal, text, heading_path, start_offset, end_offset, search::text, l2_norm(embedding),"
-            " embedding_model FROM chunks WHERE document_id = %s ORDER BY ordinal",
+            "SELECT c.ordinal, c.text, c.heading_path, c.start_offset, c.end_offset, c.search::text,"
+            " l2_norm(v.embedding), v.embedding_model FROM chunks AS c JOIN chunk_vectors AS v ON v.chunk_id = c.id"
+            " WHERE c.document_id = %s ORDER BY c.ordinal",
             (document_id,),
         ).fetchall()
 

@@ -41,9 +41,8 @@ def insert_documents(database: TestDatabase, account: Account, count: int) -> li
             (account.tenant_id, ids),
         )
         connection.execute(
-            "INSERT INTO chunks (tenant_id, id, document_id, ordinal, text, start_offset, end_offset, search,"
-            " embedding, embedding_model) SELECT %s, id, id, 0, 'x', 0, 1, '', '[1,0,0]', 'test'"
-            " FROM unnest(%s::uuid[]) AS new (id)",
+            "INSERT INTO chunks (tenant_id, id, document_id, ordinal, text, start_offset, end_offset, search)"
+            " SELECT %s, id, id, 0, 'x', 0, 1, '' FROM unnest(%s::uuid[]) AS new (id)",
             (account.tenant_id, ids),
         )
     return ids

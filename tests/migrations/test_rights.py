@@ -63,7 +63,7 @@ SEALED_OFF: Final = (
     "chat_messages.content",
     "chat_messages.sources",
     "chats.title",
-    "chunks.embedding",
+    "chunk_vectors.embedding",
     "chunks.heading_path",
     "chunks.search",
     "chunks.text",
@@ -195,7 +195,7 @@ def test_nobody_else_has_a_policy_but_search_on_chunks(catalogue: Catalogue) -> 
         " AND NOT roles <@ %s::name[]",
         [APP_ROLE, OPERATOR_ROLE],
     )
-    assert others == [("chunks", [SEARCH_ROLE], "SELECT")]
+    assert sorted(others) == [(table, [SEARCH_ROLE], "SELECT") for table in ("chunk_vectors", "chunks")]
 
 
 def test_primary_keys_begin_with_the_tenant(catalogue: Catalogue) -> None:
@@ -289,9 +289,12 @@ def test_owners_are_the_ones_intended(catalogue: Catalogue) -> None:
         ("ops", "v", OPERATOR_ROLE, True),
         ("public", "S", OWNER_ROLE, True),
         ("public", "count_lexemes", SEARCH_ROLE, True),
+        ("public", "nearest_by_index", SEARCH_ROLE, False),
+        ("public", "nearest_chunks", SEARCH_ROLE, False),
         ("public", "phrase_of", OWNER_ROLE, False),
         ("public", "r", OWNER_ROLE, True),
         ("public", "search_chunks", SEARCH_ROLE, True),
+        ("public", "vector_index_name", OWNER_ROLE, False),
         ("public", "words_as_written", OWNER_ROLE, False),
         ("public", "words_of", OWNER_ROLE, False),
     ]
@@ -310,7 +313,12 @@ def test_search_functions_are_narrow(catalogue: Catalogue) -> None:
             "s",
         )
     ]
-    assert granted(catalogue, SEARCH_ROLE) == {("chunks", "SELECT")}
+    assert granted(catalogue, SEARCH_ROLE) == {("chunks", "SELECT"), ("chunk_vectors", "SELECT")}
+    only_for_them = rows(
+        catalogue,
+        "SELECT proacl::text[] FROM pg_proc WHERE proname IN ('nearest_by_index', 'nearest_chunks')",
+    )
+    assert only_for_them == 2 * [([f"{SEARCH_ROLE}=X/{SEARCH_ROLE}"],)]
 
 
 def test_readonly_reads_every_view_and_no_table(catalogue: Catalogue) -> None:

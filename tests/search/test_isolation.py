@@ -199,7 +199,7 @@ def test_search_role_reads_chunks_and_nothing_else(tenants: tuple[TestDatabase, 
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         connection.execute("SET ROLE secondbrain_search")
         for (table,) in tables:
-            if table != "chunks":
+            if table not in ("chunks", "chunk_vectors"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(f"SELECT * FROM {table}".encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -39,12 +39,18 @@ VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a'
 
 # Words as in any language: a few in every passage, most of them in hardly any.
 _CHUNKS: Final = """
-INSERT INTO chunks (tenant_id, document_id, ordinal, text, start_offset, end_offset, search, embedding, embedding_model)
-SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), words_of(words), vector::halfvec, 'model'
-FROM generate_series(1, %(count)s) AS n,
-     LATERAL (SELECT string_agg('word' || (exp(random() * 8.5))::int, ' ') AS words
-              FROM generate_series(1, 60 + 0 * n)) AS passage,
-     LATERAL (SELECT array_agg(random() - 0.5) AS vector FROM generate_series(1, %(dimensions)s + 0 * n)) AS point
+WITH made AS (
+    INSERT INTO chunks (tenant_id, document_id, ordinal, text, start_offset, end_offset, search)
+    SELECT %(tenant)s, %(tenant)s, n, words, 0, length(words), words_of(words)
+    FROM generate_series(1, %(count)s) AS n,
+         LATERAL (SELECT string_agg('word' || (exp(random() * 8.5))::int, ' ') AS words
+                  FROM generate_series(1, 60 + 0 * n)) AS passage
+    RETURNING id, ordinal
+)
+INSERT INTO chunk_vectors (tenant_id, chunk_id, document_id, embedding_model, embedding)
+SELECT %(tenant)s, id, %(tenant)s, 'model', vector::halfvec
+FROM made,
+     LATERAL (SELECT array_agg(random() - 0.5) AS vector FROM generate_series(1, %(dimensions)s + 0 * ordinal)) AS point
 """
 
 

@@ -17,6 +17,8 @@ from tokenizers import Tokenizer
 
 from backend.embeddings.providers.contract import EmbeddingFailed, require_texts, to_unit_rows
 
+LOCAL_MODEL: Final = "wordllama/l2_supercat_256"
+
 _PACKAGE: Final = "wordllama"
 _WEIGHTS: Final = Path("weights", "l2_supercat_256.safetensors")
 _TOKENIZER: Final = Path("tokenizers", "l2_supercat_tokenizer_config.json")
@@ -48,7 +50,7 @@ class LocalEmbedder:
     @property
     def model(self) -> str:
         """`wordllama/l2_supercat_256`."""
-        return "wordllama/l2_supercat_256"
+        return LOCAL_MODEL
 
     @property
     def dimensions(self) -> int:

@@ -94,7 +94,7 @@ class Found:
 
 def find(
     db: Database,
-    embedder: Embedder,
+    embedder: Embedder | None,
     tenant_id: UUID,
     question: str,
     *,
@@ -107,7 +107,8 @@ def find(
 ) -> Found:
     """What answers `question`, which may lean on `history`, in the tenant's documents that `filters` lets through;
     `expand` adds what the tenant calls things, `count_words` says how frequent its words are, `vocabulary` which ones
-    there are. "Quoted words" must stand together in a passage, and -words not in it.
+    there are. "Quoted words" must stand together in a passage, and -words not in it. Without an `embedder` passages are
+    found by their words alone.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """

@@ -12,7 +12,7 @@ from backend.components.vocabulary import Vocabulary
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
-from backend.search.repository import Filters, Hit, SearchRepository, Weighed
+from backend.search.repository import DENSE_WEIGHT, Filters, Hit, SearchRepository, Weighed
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class _Mended:
 
 def retrieve(
     db: Database,
-    embedder: Embedder,
+    embedder: Embedder | None,
     tenant_id: UUID,
     question: str | Question,
     *,
@@ -68,7 +68,7 @@ def retrieve(
     vocabulary: Vocabulary | None = None,
 ) -> Retrieved:
     """Up to `limit` passages, the best first; `words` is what is known of how frequent words are, `vocabulary` which words
-    there are.
+    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing.
 
     Raises EmbeddingFailed, DatabaseUnavailable.
     """
@@ -79,21 +79,25 @@ def retrieve(
     mended = _mend(db, tenant_id, asked, weighed, vocabulary, is_word)
     if mended.text != asked.text or mended.softened:
         weighed = _weigh(db, tenant_id, " ".join((mended.text, *mended.softened)), weighed.words)
-    if isinstance(embedder, LocalEmbedder):
+    if embedder is None:
+        # The model that serves is out of reach; another one's vector would be compared with nothing.
+        vector, model = [1.0], ""
+    elif isinstance(embedder, LocalEmbedder):
         # It knows no word order and no sentence; which of the words matter is for us to say.
         spans = [span for span in weighed.spans if span[1] <= len(mended.text)]
-        vector = embedder.embed_weighted(mended.text, spans)
+        vector, model = embedder.embed_weighted(mended.text, spans).tolist(), embedder.model
     else:
-        vector = embedder.embed([mended.text])[0]
+        vector, model = embedder.embed([mended.text])[0].tolist(), embedder.model
 
     def search(phrases: Sequence[str]) -> list[Hit]:
         with db.transaction(tenant_id) as session:
             return SearchRepository(session).search(
                 tenant_id,
                 mended.text,
-                vector.tolist(),
-                model=embedder.model,
+                vector,
+                model=model,
                 limit=limit,
+                dense_weight=DENSE_WEIGHT if model else 0.0,
                 words=weighed.words,
                 filters=filters,
                 phrases=phrases,

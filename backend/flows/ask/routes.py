@@ -93,7 +93,7 @@ def _find(body: Question) -> Found:
         check_conversation(s.db, who, body.conversation_id)
     return find(
         s.db,
-        s.embedder_for(who.tenant_id),
+        s.asking_embedder(who.tenant_id),
         who.tenant_id,
         body.query,
         history=[turn.model_dump() for turn in body.conversation_history[-10:]],

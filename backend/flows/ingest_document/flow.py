@@ -12,6 +12,7 @@ from backend.connectors.providers.contract import SourceItem
 from backend.documents.chunking import chunk
 from backend.documents.parsing.parser import parse
 from backend.documents.repository import NewChunk, NewDocument
+from backend.embeddings.known import EmbedderPair
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
 
@@ -50,7 +51,11 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: P
         overlap=config.chunk_overlap,
     )
     # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
-    vectors = embedder.embed([_in_context(title, p.heading_path, p.text) for p in passages])
+    texts = [in_context(title, p.heading_path, p.text) for p in passages]
+    vectors = embedder.embed(texts)
+    more = {}
+    if isinstance(embedder, EmbedderPair):
+        more[embedder.following.model] = embedder.following.embed(texts)
     return NewDocument(
         external_id=item.external_id,
         source_type=source_type,
@@ -75,8 +80,9 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: P
                 start_offset=passage.start,
                 end_offset=passage.end,
                 embedding=vector.tolist(),
+                more_embeddings={model: made[place].tolist() for model, made in more.items()},
             )
-            for passage, vector in zip(passages, vectors, strict=True)
+            for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
         ],
     )
 
@@ -113,5 +119,6 @@ def _storable(value: Any) -> Any:
             return value
 
 
-def _in_context(title: str, heading_path: Sequence[str], text: str) -> str:
+def in_context(title: str, heading_path: Sequence[str], text: str) -> str:
+    """What is embedded of a passage: it, and what it stands under."""
     return "\n".join((title, *heading_path[-2:], text))

@@ -20,9 +20,10 @@ from tests.conftest import TestDatabase
 _DEPTH = 100
 
 _PASSAGES = """
-SELECT d.external_id, c.embedding::real[],
+SELECT d.external_id, v.embedding::real[],
        (SELECT coalesce(jsonb_object_agg(lexeme, cardinality(positions)), '{}') FROM unnest(c.search))
 FROM chunks AS c JOIN documents AS d ON (d.tenant_id, d.id) = (c.tenant_id, c.document_id)
+JOIN chunk_vectors AS v ON (v.tenant_id, v.chunk_id) = (c.tenant_id, c.id)
 WHERE c.tenant_id = %s ORDER BY c.id
 """
 

@@ -201,7 +201,7 @@ def test_identifiers_are_found_whole_and_by_part(asking: Ask, asked: str, title:
 )
 def test_nothing_found_is_said_plainly(asking: Ask, question: str) -> None:
     reply = asking(question)
-    assert (reply.kind, reply.confidence, reply.citations) == ("no_results", 0.0, ())
+    assert (reply.kind, reply.confidence, list(reply.citations)) == ("no_results", 0.0, [])
     assert reply.text.startswith(NOT_FOUND)
 
 

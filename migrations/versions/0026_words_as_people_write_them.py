@@ -3,8 +3,8 @@
 from alembic import op
 from alembic.script import ScriptDirectory
 
-revision = "0027"
-down_revision = "0023"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
@@ -60,7 +60,7 @@ ALTER FUNCTION words_as_written(text) RENAME TO words_of;
 COMMENT ON FUNCTION words_of IS 'The lexemes of a text, for chunks and for questions alike';
 """
 
-#: As in 0023, and:
+#: As 0024 left it, and:
 #:
 #: The best passage by words has all of the words' weight in `score` only if its words score `enough_share` of what those of
 #: the question weigh together, the ones that no passage has included (not `softened` ones, which nobody wrote). Before,
@@ -82,7 +82,7 @@ CREATE FUNCTION search_chunks(
     chunk_id uuid, document_id uuid, score double precision,
     lexical_score double precision, similarity double precision
 )
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
     WITH asked AS MATERIALIZED (
@@ -150,18 +150,15 @@ AS $$
             OFFSET 0
         ) AS b
     ), dense AS MATERIALIZED (
-        SELECT c.id
-        FROM chunks AS c
-        WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.embedding_model = model
-          AND (allowed IS NULL OR c.document_id IN (SELECT unnest(allowed)))
-          AND (hidden = '{}' OR c.document_id NOT IN (SELECT unnest(hidden)))
-        ORDER BY c.embedding <=> meaning, c.id
-        LIMIT candidates
+        SELECT n.id FROM nearest_chunks(meaning, model, candidates, allowed, hidden) AS n
     ), found AS (
         SELECT c.id, c.document_id, coalesce(l.score, s.score) / (SELECT max(score) FROM lexical) AS words,
                coalesce(l.score, s.score) / greatest((SELECT max(score) FROM lexical), (SELECT enough FROM whole)) AS share,
-               CASE WHEN c.embedding_model = model THEN 1 - (c.embedding <=> meaning) END AS similarity
+               (
+                   SELECT 1 - (v.embedding <=> meaning) FROM chunk_vectors AS v
+                   WHERE v.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
+                     AND v.chunk_id = c.id AND v.embedding_model = model
+               ) AS similarity
         FROM (
             (SELECT id FROM lexical ORDER BY score DESC, id LIMIT candidates) UNION SELECT id FROM dense
         ) AS either
@@ -203,8 +200,8 @@ GRANT CREATE ON SCHEMA public TO secondbrain_search;
 ALTER FUNCTION search_chunks OWNER TO secondbrain_search;
 REVOKE CREATE ON SCHEMA public FROM secondbrain_search;"""
 
-#: Which revision made the search that this one replaces.
-SEARCH_BEFORE = "0023"
+#: Which revision made the search that this one replaces, and which one has changed it since.
+SEARCH_BEFORE, SEARCH_CHANGED = "0023", "0024"
 
 
 def upgrade() -> None:
@@ -218,8 +215,12 @@ def downgrade() -> None:
     config = op.get_context().config
     if config is None:
         raise RuntimeError("a revision is gone back from with alembic's own commands")
-    before = ScriptDirectory.from_config(config).get_revision(SEARCH_BEFORE).module.SEARCH
-    before, _, _ = before.partition("CREATE FUNCTION count_lexemes")
+    scripts = ScriptDirectory.from_config(config)
+    before, _, _ = scripts.get_revision(SEARCH_BEFORE).module.SEARCH.partition(
+        "CREATE FUNCTION count_lexemes"
+    )
+    for was, became in scripts.get_revision(SEARCH_CHANGED).module.CHANGES:
+        before = before.replace(was, became)
     op.execute(before + OWNER)
     op.execute(WORDS_BEFORE)
 
