@@ -39,7 +39,7 @@ CREATE FUNCTION public.count_lexemes(lexemes text[]) RETURNS TABLE(lexeme text, 
     SELECT asked.lexeme, (
         SELECT count(*) FROM chunks AS c
         WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-          AND c.search @@ ('''' || replace(replace(asked.lexeme, '\', '\\'), '''', '''''') || '''')::tsquery
+          AND ARRAY[c.tenant_id] @> ARRAY[(NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid] AND c.search @@ ('''' || replace(replace(asked.lexeme, '\', '\\'), '''', '''''') || '''')::tsquery
     )
     FROM (SELECT DISTINCT word FROM unnest(lexemes) AS word WHERE word <> '') AS asked (lexeme)
 $$;
@@ -166,7 +166,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         SELECT lexeme, query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ query
+              AND ARRAY[c.tenant_id] @> ARRAY[(NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid] AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), rated AS MATERIALIZED (
@@ -197,7 +197,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             SELECT c.id, c.search || ''::tsvector AS words
             FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ (
+              AND ARRAY[c.tenant_id] @> ARRAY[(NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid] AND c.search @@ (
                   SELECT CASE WHEN refused IS NULL THEN wanted.query ELSE wanted.query && !!refused END
                   FROM (
                       SELECT coalesce(required, string_agg(query::text, ' | ')::tsquery) AS query FROM weighed
@@ -2616,8 +2616,8 @@ CREATE TABLE public.serving_models (
     state text DEFAULT 'serving'::text NOT NULL,
     job_id uuid,
     requested_by uuid,
-    total_count bigint DEFAULT '0'::bigint NOT NULL,
-    done_count bigint DEFAULT '0'::bigint NOT NULL,
+    total_count bigint DEFAULT 0 NOT NULL,
+    done_count bigint DEFAULT 0 NOT NULL,
     started_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     switched_at timestamp with time zone,
@@ -4096,7 +4096,7 @@ CREATE INDEX ix_chats_newest ON public.chats USING btree (tenant_id, user_id, is
 
 -- Name: ix_chunks_search; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
-CREATE INDEX ix_chunks_search ON public.chunks USING gin (search);
+CREATE INDEX ix_chunks_search ON public.chunks USING gin ((ARRAY[tenant_id]), search);
 
 -- Name: ix_config_versions_revision; Type: INDEX; Schema: public; Owner: secondbrain_owner
 

@@ -120,7 +120,7 @@ class Chunk(Base):
             name="fk_chunks_document",
         ),
         Index("uq_chunks_ordinal", "tenant_id", "document_id", "ordinal", unique=True),
-        Index("ix_chunks_search", "search", postgresql_using="gin"),
+        Index("ix_chunks_search", sql("(ARRAY[tenant_id])"), "search", postgresql_using="gin"),
         CheckConstraint("start_offset >= 0 AND end_offset > start_offset", name="place_is_a_range"),
         {"comment": "Passages of documents: what search ranks and citations point to"},
     )

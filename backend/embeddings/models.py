@@ -81,11 +81,11 @@ class ServingModel(Base):
     )
     total_count: Mapped[int] = mapped_column(
         BigInteger,
-        server_default=text("0"),
+        server_default="0",
         comment="Passages there were when it began, and any that came after",
     )
     done_count: Mapped[int] = mapped_column(
-        BigInteger, server_default=text("0"), comment="Passages that have a vector of the next model"
+        BigInteger, server_default="0", comment="Passages that have a vector of the next model"
     )
     started_at: Mapped[Moment | None] = mapped_column(comment="When the change began")
     updated_at: Mapped[CreatedAt] = mapped_column(comment="When it last got on")

@@ -92,7 +92,7 @@ AS $$
         SELECT lexeme, query, coalesce(k.frequency, (
             SELECT count(*) FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ query
+              AND ARRAY[c.tenant_id] @> ARRAY[(NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid] AND c.search @@ query
         )) AS frequency
         FROM asked LEFT JOIN unnest(counted_lexemes, frequencies) AS k (word, frequency) ON k.word = lexeme
     ), rated AS MATERIALIZED (
@@ -123,7 +123,7 @@ AS $$
             SELECT c.id, c.search || ''::tsvector AS words
             FROM chunks AS c
             WHERE c.tenant_id = (NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid
-              AND c.search @@ (
+              AND ARRAY[c.tenant_id] @> ARRAY[(NULLIF((SELECT current_setting('app.tenant_id', true)), ''))::uuid] AND c.search @@ (
                   SELECT CASE WHEN refused IS NULL THEN wanted.query ELSE wanted.query && !!refused END
                   FROM (
                       SELECT coalesce(required, string_agg(query::text, ' | ')::tsquery) AS query FROM weighed
@@ -219,7 +219,7 @@ def downgrade() -> None:
     before, _, _ = scripts.get_revision(SEARCH_BEFORE).module.SEARCH.partition(
         "CREATE FUNCTION count_lexemes"
     )
-    for was, became in scripts.get_revision(SEARCH_CHANGED).module.CHANGES:
+    for was, became, _ in scripts.get_revision(SEARCH_CHANGED).module.CHANGES:
         before = before.replace(was, became)
     op.execute(before + OWNER)
     op.execute(WORDS_BEFORE)
