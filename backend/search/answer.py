@@ -35,8 +35,11 @@ _ENOUGH_MEANING: Final = 0.45
 _NEAR_BEST: Final = 0.6
 _MAX_SHARED: Final = 0.7
 
+#: Bounded in every part: it is looked for again and again in text that is still growing.
 MARKER: Final = re.compile(
-    r"([ \t]*)\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE
+    r"([ \t]{0,4})\[\s{0,4}sources?\s{1,4}"
+    r"(\d{1,4}(?:\s{0,4}(?:,|;|&|and)\s{0,4}(?:sources?\s{1,4})?\d{1,4}){0,50})\s{0,4}\]",
+    re.IGNORECASE,
 )
 _FORGEDMARKER: Final = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
 _MARKERS_AFTER_END = re.compile(rf"([.!?…。！？]+[\"'”’»)\]*_]*)((?:{MARKER.pattern})+)", re.IGNORECASE)

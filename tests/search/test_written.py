@@ -128,8 +128,18 @@ def test_sentence_is_handed_on_as_soon_as_the_next_one_begins() -> None:
 
 def test_endless_text_is_not_held_for_ever() -> None:
     draft = Draft(SOURCES)
-    for _ in range(200):
+    for _ in range(60):
         draft.feed("no end in sight " * 20)
         assert len(draft._held) < 7_000
     assert draft.finish() == []
     assert draft.removed_count > 0
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "[", "[source ", "[Source 1", "<", "](", "a", "é\u200d", "1", "[Source 1, "]
+)
+def test_text_without_sense_is_let_go_of_in_reasonable_time(piece: str) -> None:
+    draft = Draft(SOURCES)
+    for _ in range(8_000 // len(piece)):
+        draft.feed(piece)
+    assert draft.finish() == []
