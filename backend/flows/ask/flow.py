@@ -21,6 +21,7 @@ from backend.search.llm import ChatModel
 from backend.search.prompt import build_messages
 from backend.search.reading import Reading
 from backend.search.repository import Filters, Hit, SearchRepository
+from backend.search.rerank import Reranker
 from backend.search.written import Accepted, Draft
 
 _log = structlog.get_logger(__name__)
@@ -97,6 +98,7 @@ def find(
     expand: Callable[[UUID, str], str] | None = None,
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
     filters: Filters | None = None,
+    reranker: Reranker | None = None,
 ) -> Found:
     """What answers `question`, which may lean on `history`, in the tenant's documents that `filters` lets through;
     `expand` adds what the tenant calls things, `count_words` says how frequent its words are.
@@ -105,7 +107,9 @@ def find(
     """
     searched = _expanded(expand, tenant_id, complete(question, history))
     words = _counted(count_words, tenant_id)
-    hits = retrieve(db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters)
+    hits = retrieve(
+        db, embedder, tenant_id, searched, limit=limit, words=words, filters=filters, reranker=reranker
+    )
     is_empty = False
     if not hits:
         with db.transaction(tenant_id) as session:

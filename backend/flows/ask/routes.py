@@ -101,6 +101,7 @@ def _find(body: Question) -> Found:
         expand=s.lexicon.expand,
         count_words=s.lexicon.count_words,
         filters=Filters(**body.filters.model_dump()) if body.filters else None,
+        reranker=s.reranker,
     )
 
 
