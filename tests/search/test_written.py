@@ -110,6 +110,16 @@ def test_only_borne_out_sentences_come_through_whatever_the_pieces(
         assert let_through(written, seed) == (answer, removed)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["[Source 1, Source 2]", "[Sources 1, 2]", "[source 1 and 2]", "[Source 1] [Source 2]", "[Source 1; 2]"],
+)
+def test_markers_come_through_in_the_one_form_clients_link(written: str) -> None:
+    draft = Draft([SOURCES[0], SOURCES[0]])
+    (accepted,) = draft.feed(f"John Smith leads sales {written}.") + draft.finish()
+    assert accepted.text == "John Smith leads sales. [Source 1] [Source 2]"
+
+
 @pytest.mark.parametrize("written", [NOT_FOUND, f"{NOT_FOUND}\n", f"{NOT_FOUND} [Source 1]"])
 def test_admission_that_nothing_was_found_is_heard(written: str) -> None:
     draft = Draft(SOURCES)
