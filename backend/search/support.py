@@ -12,9 +12,9 @@ from backend.search.anchors import (
     ENGLISH_MONTHS,
     Amount,
     amounts_of,
+    count_negations,
     find_names,
     is_inflected,
-    negates,
     numbers_of,
     symbols_of,
     words_of,
@@ -68,7 +68,7 @@ class _Place:
     own_words: frozenset[str]
     numbers: frozenset[str]
     symbols: frozenset[str]
-    is_negative: bool
+    negations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +152,16 @@ def _places(source: Passage) -> Iterator[_Place]:
             own_words=above.words | own[number].words,
             numbers=above.numbers | own[number].numbers,
             symbols=frozenset().union(*(part.symbols for part in together)),
-            is_negative=negates(f"{sentence} {shown}"),
+            negations=count_negations(shown),
         )
 
 
 def _read(text: str) -> _Contents:
-    return _Contents(frozenset(terms(text)), words_of(text), numbers_of(text), symbols_of(text))
+    # Of "23kg" the unit alone as well, as a claim may have it apart.
+    counted = (amount.counted for amount in amounts_of(text) if amount.counted)
+    return _Contents(
+        frozenset(terms(text)).union(counted), words_of(text), numbers_of(text), symbols_of(text)
+    )
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, str, int, int]]:
@@ -212,10 +216,10 @@ def _most_own(wanted: Set[str], places: Sequence[_Place], best: _Place) -> _Plac
 
 
 def _agrees(claim: str, wanted: Set[str], places: Sequence[_Place]) -> bool:
-    """Whether one of the sentences that speak of the same thing says it is so, or is not so, as the claim does."""
+    """Whether one of the sentences that speak of the same thing denies as much of it as the claim does."""
     shares = [len(wanted & place.own) for place in places]
     near = _NEAR_BEST * max(shares)
-    is_negative = negates(claim)
+    negations = count_negations(claim)
     return any(
-        place.is_negative == is_negative for share, place in zip(shares, places, strict=True) if share >= near
+        place.negations == negations for share, place in zip(shares, places, strict=True) if share >= near
     )
