@@ -212,6 +212,15 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr = Field(SecretStr(""), alias="LLM_API_KEY")
     """Key sent to LLM_BASE_URL as a bearer token."""
 
+    rerank_base_url: str = Field("", alias="RERANK_BASE_URL")
+    """Base URL of a server whose `/rerank` orders what search found; empty means the search's own order."""
+
+    rerank_model: str = Field("", alias="RERANK_MODEL")
+    """Model name at RERANK_BASE_URL; some servers have only one."""
+
+    rerank_api_key: SecretStr = Field(SecretStr(""), alias="RERANK_API_KEY")
+    """Key sent to RERANK_BASE_URL as a bearer token."""
+
     worker_threads: int = Field(2, alias="WORKER_THREADS", ge=1, le=64)
     """Jobs one worker process runs at a time."""
 

@@ -39,6 +39,7 @@ from backend.keys.follower import SigningKeyring
 from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
+from backend.search.rerank import Reranker
 from backend.settings import Settings
 from backend.sync.feeds import Feeds
 from backend.tenants.passwords import Passwords
@@ -64,6 +65,7 @@ class Services:
     lexicon: Lexicon
     vocabulary: Vocabulary
     chat_model: ChatModel | None
+    reranker: Reranker | None
     providers: Mapping[str, Provider]
     oauth_providers: Mapping[str, OAuthProvider]
     #: Origins of providers' APIs by connector type, where other ones than the providers' own are set.
@@ -198,6 +200,7 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         lexicon=Lexicon(db, components),
         vocabulary=Vocabulary(db, components),
         chat_model=_chat_model(settings),
+        reranker=_reranker(settings, http),
         providers=providers,
         oauth_providers=_oauth_providers(providers, oauth_apps(settings)),
         api_bases=MappingProxyType(
@@ -249,6 +252,17 @@ def _chat_model(settings: Settings) -> ChatModel | None:
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         api_key=settings.llm_api_key.get_secret_value(),
+        client=client,
+    )
+
+
+def _reranker(settings: Settings, client: httpx2.Client) -> Reranker | None:
+    if not settings.rerank_base_url:
+        return None
+    return Reranker(
+        base_url=settings.rerank_base_url,
+        model=settings.rerank_model,
+        api_key=settings.rerank_api_key.get_secret_value(),
         client=client,
     )
 

@@ -167,9 +167,10 @@ def _is_name(token: str, *, is_first: bool) -> bool:
     return True
 
 
-def negates(text: str) -> bool:
-    """Whether it says that something is not so."""
-    return not _NEGATIONS.isdisjoint(_WORD.findall(text.casefold())) or bool(_CONTRACTED_NOT.search(text))
+def count_negations(text: str) -> int:
+    """How often it says that something is not so."""
+    words = sum(word in _NEGATIONS for word in _WORD.findall(text.casefold()))
+    return words + len(_CONTRACTED_NOT.findall(text))
 
 
 def is_inflected(word: str, other: str) -> bool:

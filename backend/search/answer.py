@@ -1,7 +1,7 @@
-"""Answers made of the sources' own sentences, and the check of answers written by a language model."""
+"""Answers made of the sources' own sentences, and how sentences cite sources."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.errors import Unavailable
 from backend.search.plain import plain, without_links
 from backend.search.relevance import coverage, rarity, terms
-from backend.search.sentences import Sentence, find_boundaries, split_sentences
+from backend.search.sentences import Sentence, split_sentences
 
 NOT_FOUND: Final = "I found nothing about this in the documents."
 
@@ -35,8 +35,11 @@ _ENOUGH_MEANING: Final = 0.45
 _NEAR_BEST: Final = 0.6
 _MAX_SHARED: Final = 0.7
 
+#: Bounded in every part: it is looked for again and again in text that is still growing.
 MARKER: Final = re.compile(
-    r"([ \t]*)\[\s*sources?\s+(\d+(?:\s*(?:,|;|&|and)\s*(?:sources?\s+)?\d+)*)\s*\]", re.IGNORECASE
+    r"([ \t]{0,4})\[\s{0,4}sources?\s{1,4}"
+    r"(\d{1,4}(?:\s{0,4}(?:,|;|&|and)\s{0,4}(?:sources?\s{1,4})?\d{1,4}){0,50})\s{0,4}\]",
+    re.IGNORECASE,
 )
 _FORGEDMARKER: Final = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
 _MARKERS_AFTER_END = re.compile(rf"([.!?…。！？]+[\"'”’»)\]*_]*)((?:{MARKER.pattern})+)", re.IGNORECASE)
@@ -77,17 +80,6 @@ class Answer:
     text: str
     citations: tuple[Citation, ...]
     confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """An answer whose markers all name a source. `cited` are their places (from 0), `uncited` its sentences
-    without a marker, `removed_count` how many markers named no source."""
-
-    text: str
-    cited: tuple[int, ...]
-    uncited: tuple[str, ...]
-    removed_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +129,6 @@ def compose(
         ),
         confidence=round(min(1.0, best.evidence), 2),
     )
-
-
-def verify(answer_text: str, sources: Sequence[Source]) -> Verified:
-    """`answer_text` with every marker in the one form clients link, `[Source N]`, and those that name none of
-    `sources` removed."""
-    cited: dict[int, None] = {}
-    removed_count = 0
-
-    def rewrite(marker: re.Match[str]) -> str:
-        nonlocal removed_count
-        numbers = [int(number) for number in re.findall(r"\d+", marker[2])]
-        valid = [number for number in numbers if 1 <= number <= len(sources)]
-        removed_count += len(numbers) - len(valid)
-        cited.update(dict.fromkeys(number - 1 for number in valid))
-        links = " ".join(f"[Source {number}]" for number in dict.fromkeys(valid))
-        return marker[1] + links if links else ""
-
-    text = MARKER.sub(rewrite, answer_text)
-    return Verified(text.strip(), tuple(cited), tuple(_uncited(text)), removed_count)
 
 
 def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list[_Candidate]:
@@ -221,14 +194,3 @@ def _plain(sentence: Sentence) -> Sentence:
 def join_markers(text: str) -> str:
     """`text` with markers that follow a full stop before it: so they stay with their sentence."""
     return _MARKERS_AFTER_END.sub(r"\2\1", text)
-
-
-def _uncited(text: str) -> Iterator[str]:
-    joined = join_markers(text)
-    for paragraph in joined.split("\n"):
-        for start, end in find_boundaries(paragraph):
-            words = paragraph[start:end].strip(" *#->\t")
-            if "[Source " in words or words.endswith(":") or words.startswith(NOT_FOUND):
-                continue
-            if len(terms(words)) >= _MIN_TERMS:
-                yield words

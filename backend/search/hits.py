@@ -45,6 +45,8 @@ class Hit:
     metadata: Mapping[str, Any]
     source_updated_at: datetime | None
     created_at: datetime
+    #: What a reranker thinks of it, on a scale of its own; None if none was asked.
+    rerank_score: float | None = None
 
 
 def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:

@@ -148,7 +148,7 @@ def _whole(response: httpx2.Response) -> str:
 
 
 def _events(response: httpx2.Response) -> Iterator[str]:
-    is_whole = False
+    is_whole, size = False, 0
     for event in httpx2.EventSource(response, max_event_size=_MAX_REPLY_BYTES):
         if event.data.strip() == "[DONE]":
             return
@@ -157,6 +157,9 @@ def _events(response: httpx2.Response) -> Iterator[str]:
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise LanguageModelUnavailable("The language model's answer is malformed.") from error
         is_whole = is_whole or is_last
+        size += len(piece)
+        if size > _MAX_REPLY_BYTES:
+            raise LanguageModelUnavailable("The language model's answer is too long.")
         if piece:
             yield piece
     if not is_whole:

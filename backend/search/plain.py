@@ -7,9 +7,10 @@ browser fetch anything, nor lead anywhere but to the sources.
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from types import MappingProxyType
 from typing import Final
 
-_FORGED_MARKER = re.compile(r"\[+\s*sources?\b[^\[\]]*\]+", re.IGNORECASE)
+_FORGED_MARKER = re.compile(r"\[{1,4}\s{0,4}sources?\b[^\[\]]*\]{1,4}", re.IGNORECASE)
 #: What makes a link of the brackets before it.
 TARGET: Final = r"(?:\((?:[^()\n]|\([^()\n]*\))*\)|\[[^\[\]\n]*\])"
 _IMAGE = re.compile(rf"!\[[^\[\]\n]*\]{TARGET}")
@@ -24,12 +25,16 @@ _AFTER_ADDRESS: Final = ".,;:!?)]}*_"
 #: They join letters of some scripts and parts of emoji; anywhere else they only hide.
 _JOINERS: Final = "\u200c\u200d"
 #: Shown as nothing, though Unicode does not count them as formatting.
-_BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U000e0100-\U000e01ef]")
+_LINE_CHARACTERS: Final = MappingProxyType(str.maketrans("\n\t\xa0", "   "))
 
 
 def visible(text: str, before: str = "") -> str:
     """`text` without control, direction and other characters that cannot be seen; `before` is the character it
     follows. Of a text in pieces it gives the same as of the whole."""
+    if text.translate(_LINE_CHARACTERS).isprintable() and not _BLANK.search(text):
+        # Nearly every text.
+        return text
     kept: list[str] = []
     last = before[-1:]
     for character in text:
@@ -87,6 +92,6 @@ def _is_seen(character: str, before: str) -> bool:
         return bool(before) and not before.isascii() and before not in _JOINERS
     if character in "\n\t" or character.isascii():
         return character in "\n\t" or character.isprintable()
-    if character in _BLANKS or "\U000e0100" <= character <= "\U000e01ef":
+    if _BLANK.match(character):
         return False
     return unicodedata.category(character) not in ("Cf", "Cc", "Co", "Cs")

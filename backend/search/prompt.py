@@ -27,7 +27,7 @@ passage does not have is thrown away. No links, no images, no HTML.
 _LINK_MARKER = re.compile(r"\s*\[\[SOURCE:[^\[\]]*\]\]")
 _SOURCE_MARKER = re.compile(r"\s*\[Source \d+(?:,\s*Source \d+)*\]")
 _TAG = re.compile(r"[<＜﹤](?=\s*[/／]?\s*(?:source|question)\b)", re.IGNORECASE)
-_FORGED_MARKER = re.compile(r"\[+(\s*sources?\b[^\[\]]*)\]+", re.IGNORECASE)
+_FORGED_MARKER = re.compile(r"\[{1,4}(\s{0,4}sources?\b[^\[\]]*)\]{1,4}", re.IGNORECASE)
 
 
 def build_messages(

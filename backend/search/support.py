@@ -4,8 +4,7 @@ Words are compared, not meanings: what is true but said in other words, or in an
 right words of one passage put together wrongly may not be noticed, and then the citation shows what they were taken from.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -13,9 +12,9 @@ from backend.search.anchors import (
     ENGLISH_MONTHS,
     Amount,
     amounts_of,
+    count_negations,
     find_names,
     is_inflected,
-    negates,
     numbers_of,
     symbols_of,
     words_of,
@@ -62,14 +61,24 @@ class _Place:
     sentence: str
     start: int
     end: int
-    own: Counter[str]
-    terms: Counter[str]
+    own: frozenset[str]
+    terms: frozenset[str]
     words: frozenset[str]
     #: Of the sentence itself, and of what it stands under.
     own_words: frozenset[str]
     numbers: frozenset[str]
     symbols: frozenset[str]
-    is_negative: bool
+    negations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a text has in it."""
+
+    terms: frozenset[str]
+    words: frozenset[str]
+    numbers: frozenset[str]
+    symbols: frozenset[str]
 
 
 class Passages:
@@ -83,23 +92,21 @@ class Passages:
         """For each of the `cited` places in sources that bears `claim` out the sentence that does it best; empty when
         they do not, taken together."""
         # Numbers are looked up on their own, however they are written.
-        wanted = Counter({term: count for term, count in terms(claim).items() if not term.isdigit()})
+        wanted = frozenset(term for term in terms(claim) if not term.isdigit())
         amounts = list(amounts_of(claim))
         if not wanted or len(wanted) + len(amounts) < _MIN_TERMS:
             return ()
         names = find_names(claim)
         # Names are looked up too, whole; the best place is the one that has most of the other words.
-        named = wanted.keys() & terms(" ".join(part for name in names for part in name)).keys()
-        rated = [
-            (index, place, wanted.keys() & place.terms.keys()) for index in cited for place in self._of(index)
-        ]
+        named = wanted & terms(" ".join(part for name in names for part in name)).keys()
+        rated = [(index, place, wanted & place.terms) for index in cited for place in self._of(index)]
         best: dict[int, tuple[tuple[int, int, int], _Place]] = {}
         for index, place, shared in rated:
-            rank = (len(shared - named), len(shared), len(wanted.keys() & place.own.keys()))
+            rank = (len(shared - named), len(shared), len(wanted & place.own))
             if index not in best or rank > best[index][0]:
                 best[index] = rank, place
         kept = [index for index in best if best[index][0][1] >= _CONTRIBUTES * len(wanted)]
-        covered = named.union(*(wanted.keys() & best[index][1].terms.keys() for index in kept))
+        covered = named.union(*(wanted & best[index][1].terms for index in kept))
         if not kept or len(covered) < _ENOUGH_COVERED * len(wanted):
             return ()
         places = [place for index, place, _ in rated if index in kept]
@@ -123,33 +130,38 @@ class Passages:
 
 def _places(source: Passage) -> Iterator[_Place]:
     found = list(_parts(source.text))
+    own = [_read(f"{sentence} {shown}") for sentence, shown, *_ in found]
+    under = {context: _read(f"{source.title} {context}") for context in {part[2] for part in found}}
+    apart = [_stands_apart(source.text, part[3]) for part in found]
     for number, (sentence, shown, context, start, end) in enumerate(found):
         # A row or an item of a list says nothing about its neighbours.
-        is_apart = _stands_apart(source.text, start)
-        near = (
-            []
-            if is_apart
-            else [
-                found[other][1]
-                for other in (number - 1, number + 1)
-                if 0 <= other < len(found) and not _stands_apart(source.text, found[other][3])
-            ]
-        )
-        under = f"{source.title} {context}"
-        itself = f"{sentence} {shown}"
-        together = " ".join((under, itself, *near))
+        near = [
+            own[other]
+            for other in (number - 1, number + 1)
+            if not apart[number] and 0 <= other < len(found) and not apart[other]
+        ]
+        above = under[context]
+        together = (above, own[number], *near)
         yield _Place(
             sentence=sentence,
             start=start,
             end=end,
-            own=terms(itself),
-            terms=terms(together),
-            words=words_of(together),
-            own_words=words_of(f"{under} {itself}"),
-            numbers=numbers_of(f"{under} {itself}"),
-            symbols=symbols_of(together),
-            is_negative=negates(itself),
+            own=own[number].terms,
+            terms=frozenset().union(*(part.terms for part in together)),
+            words=frozenset().union(*(part.words for part in together)),
+            own_words=above.words | own[number].words,
+            numbers=above.numbers | own[number].numbers,
+            symbols=frozenset().union(*(part.symbols for part in together)),
+            negations=count_negations(shown),
         )
+
+
+def _read(text: str) -> _Contents:
+    # Of "23kg" the unit alone as well, as a claim may have it apart.
+    counted = (amount.counted for amount in amounts_of(text) if amount.counted)
+    return _Contents(
+        frozenset(terms(text)).union(counted), words_of(text), numbers_of(text), symbols_of(text)
+    )
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, str, int, int]]:
@@ -198,16 +210,16 @@ def _is_named(name: str, words: Collection[str]) -> bool:
     )
 
 
-def _most_own(wanted: Counter[str], places: Sequence[_Place], best: _Place) -> _Place:
+def _most_own(wanted: Set[str], places: Sequence[_Place], best: _Place) -> _Place:
     """The sentence that has most of the terms itself; in a draw the one found best with its neighbours."""
-    return max(places, key=lambda place: (len(wanted.keys() & place.own.keys()), place is best))
+    return max(places, key=lambda place: (len(wanted & place.own), place is best))
 
 
-def _agrees(claim: str, wanted: Counter[str], places: Sequence[_Place]) -> bool:
-    """Whether one of the sentences that speak of the same thing says it is so, or is not so, as the claim does."""
-    shares = [len(wanted.keys() & place.own.keys()) for place in places]
+def _agrees(claim: str, wanted: Set[str], places: Sequence[_Place]) -> bool:
+    """Whether one of the sentences that speak of the same thing denies as much of it as the claim does."""
+    shares = [len(wanted & place.own) for place in places]
     near = _NEAR_BEST * max(shares)
-    is_negative = negates(claim)
+    negations = count_negations(claim)
     return any(
-        place.is_negative == is_negative for share, place in zip(shares, places, strict=True) if share >= near
+        place.negations == negations for share, place in zip(shares, places, strict=True) if share >= near
     )

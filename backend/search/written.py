@@ -25,7 +25,7 @@ _CLOSING: Final = "\"'”’»)*_"
 _GOES_ON: Final = ",;:–—-(&/"
 _LINE_MARKS = re.compile(r"^\s*(?:>\s?)*(?:#{1,6}\s+)?(?P<item>[-*+•]\s+|\d{1,3}[.)]\s+)?")
 _MARKER_AT_END = re.compile(rf"{MARKER.pattern}\s*\Z", re.IGNORECASE)
-_MARKER_WITHIN = re.compile(rf"\[+({MARKER.pattern})\]+", re.IGNORECASE)
+_MARKER_WITHIN = re.compile(rf"\[{{1,4}}({MARKER.pattern})\]{{1,4}}", re.IGNORECASE)
 _MARKER_BEFORE = re.compile(rf"({MARKER.pattern})(?=\[)", re.IGNORECASE)
 _MARKER_WITH_TARGET = re.compile(rf"({MARKER.pattern})(?!\[\s*source){TARGET}", re.IGNORECASE)
 _BEFORE_POINT = re.compile(r"\s+(?=[.,;:!?…](?:\s|$))")
@@ -97,7 +97,7 @@ class Draft:
         line_end = self._held.find("\n")
         line = self._held if line_end < 0 else self._held[:line_end]
         is_whole = line_end >= 0 or is_over
-        cut = _end_of_cited(line, is_whole=is_whole)
+        cut = _end_of_cited(line, is_whole=is_whole) if "]" in line else None
         if cut is not None and cut < len(line):
             return cut
         if line_end >= 0:

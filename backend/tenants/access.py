@@ -7,7 +7,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 
 from backend.db.transaction import Database
-from backend.errors import Forbidden, Unauthenticated
+from backend.errors import Forbidden, Invalid, Unauthenticated
 from backend.keyring import Keyring, TokenExpired, TokenInvalid
 from backend.tenants.api_keys.repository import KEY_PREFIX, ApiKeyInvalid, ApiKeyRepository, tenant_of_key
 from backend.tenants.models import Tenant, User
@@ -28,6 +28,10 @@ class AccessTokenExpired(Unauthenticated):
     """This access token has expired; sign in again."""
 
     code = "TOKEN_EXPIRED"
+
+
+class InvalidEmail(Invalid):
+    """This is not an e-mail address that mail can be sent to."""
 
 
 class SessionNeeded(Forbidden):

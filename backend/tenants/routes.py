@@ -10,8 +10,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 
 from backend.db.transaction import Session as DbSession
-from backend.errors import Forbidden, Invalid, Unauthenticated
-from backend.tenants.access import account_name, issue_access_token, normalized_email
+from backend.errors import Forbidden, Unauthenticated
+from backend.tenants.access import InvalidEmail, account_name, issue_access_token, normalized_email
 from backend.tenants.models import Tenant, User
 from backend.tenants.passwords import MAX_LENGTH, check_strength
 from backend.tenants.repository import (
@@ -21,7 +21,7 @@ from backend.tenants.repository import (
     TenantRepository,
     tenant_of_refresh_token,
 )
-from backend.tenants.sign_in import BROWSER_COOKIE, check_confirmed, return_address
+from backend.tenants.sign_in import BROWSER_COOKIE, SignInNotAsked, check_confirmed, return_address
 from backend.tenants.views import (
     LogIn,
     Refresh,
@@ -50,10 +50,6 @@ from backend.web import (
 api = APIBlueprint(
     "auth", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")]
 )
-
-
-class InvalidEmail(Invalid):
-    """This is not an e-mail address that mail can be sent to."""
 
 
 class InvalidCredentials(Unauthenticated):
@@ -142,6 +138,8 @@ def sign_in() -> Response:
     address = return_address(request.form.get("next", ""))
     browser = request.cookies.get(BROWSER_COOKIE, "")
     # Not a model: its fields would be read as JSON first.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise SignInNotAsked
     check_confirmed(s.keyring, browser, address, request.form.get("confirmation", ""))
     try:
         body = LogIn(email=request.form.get("email", ""), password=request.form.get("password", ""))

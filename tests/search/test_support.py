@@ -1,9 +1,20 @@
 """Whether a passage bears a sentence out: its words, and every number, amount and name in it."""
 
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
 import pytest
 
 from backend.search.answer import Source
+from backend.search.plain import plain
+from backend.search.relevance import terms
+from backend.search.sentences import split_sentences
 from backend.search.support import Passages
+
+ROOT: Final = Path(__file__).parents[2]
 
 POLICY = """# Baggage policy
 
@@ -16,6 +27,7 @@ Dr. Meyer wrote this policy on Jan. 5, 2024. Economy passengers may check in **o
 | Economy | 1 | 23.5 kg |
 
 Refunds are not available for flights.
+A crate of 12kg counts as hand luggage.
 
 ```
 timeout_seconds = 45
@@ -49,6 +61,8 @@ PASSAGES = Passages(
         ("The policy was written by Dr. Meyer on January 5, 2024.", 0, "Dr. Meyer wrote"),
         ("Economy passengers may check in one bag of up to 23.5 kg.", 0, "Economy passengers"),
         ("The timeout is 45 seconds.", 0, "timeout_seconds = 45"),
+        ("A crate of 12kg counts as hand luggage.", 0, "A crate of 12kg"),
+        ("A crate of 12 kg counts as hand luggage.", 0, "A crate of 12kg"),
     ],
 )
 def test_what_a_passage_says_is_supported_by_its_sentence(claim: str, source: int, sentence: str) -> None:
@@ -100,3 +114,39 @@ def test_two_sources_may_bear_out_a_sentence_together() -> None:
 
     assert {support.source_index for support in PASSAGES.support(claim, [0, 1])} == {0, 1}
     assert PASSAGES.support(claim, [1]) == ()
+
+
+def test_sentences_pass_as_they_stand_and_not_when_a_detail_is_changed() -> None:
+    """Over documents of our own: of a thousand sentences hardly one is refused, and hardly one forgery passes."""
+    chance = random.Random(1)
+    kept: dict[str, list[bool]] = {"itself": [], "number": [], "name": [], "denied": []}
+    for path in (ROOT / "README.md", ROOT / "docs" / "operations.md", ROOT / "docs" / "connectors.md"):
+        text = path.read_text()
+        sources = [Source(text[at : at + 1200], "t", "d", "c", 1.0) for at in range(0, len(text), 1200)]
+        passages = Passages(sources)
+        for index, source in enumerate(sources):
+            for sentence in (plain(one.text) for one in split_sentences(source.text)):
+                if len(terms(sentence)) < 4:
+                    continue
+                for how, forged in _forgeries(sentence, chance):
+                    kept[how].append(bool(passages.support(forged, [index])))
+    share = {how: sum(passed) / len(passed) for how, passed in kept.items()}
+    assert min(len(passed) for passed in kept.values()) > 100
+    assert share["itself"] >= 0.98, share
+    assert share["number"] <= 0.02, share
+    assert share["name"] == 0, share
+    assert share["denied"] <= 0.02, share
+
+
+def _forgeries(sentence: str, chance: random.Random) -> Iterator[tuple[str, str]]:
+    """The sentence, and what it becomes with another number, another name, and denied."""
+    yield "itself", sentence
+    if number := re.search(r"(?<![\w.,])\d+(?![\w.,])", sentence):
+        other = str(int(number[0]) + chance.randint(3, 97))
+        yield "number", sentence[: number.start()] + other + sentence[number.end() :]
+    words = sentence.split(" ")
+    if len(words) > 5:
+        words[chance.randrange(1, len(words))] = "Mallory"
+        yield "name", " ".join(words)
+    if " not " not in sentence and re.search(r"\b(?:is|are|can|does|has)\b", sentence):
+        yield "denied", re.sub(r"\b(is|are|can|does|has)\b", r"\1 not", sentence, count=1)

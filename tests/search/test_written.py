@@ -110,6 +110,16 @@ def test_only_borne_out_sentences_come_through_whatever_the_pieces(
         assert let_through(written, seed) == (answer, removed)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["[Source 1, Source 2]", "[Sources 1, 2]", "[source 1 and 2]", "[Source 1] [Source 2]", "[Source 1; 2]"],
+)
+def test_markers_come_through_in_the_one_form_clients_link(written: str) -> None:
+    draft = Draft([SOURCES[0], SOURCES[0]])
+    (accepted,) = draft.feed(f"John Smith leads sales {written}.") + draft.finish()
+    assert accepted.text == "John Smith leads sales. [Source 1] [Source 2]"
+
+
 @pytest.mark.parametrize("written", [NOT_FOUND, f"{NOT_FOUND}\n", f"{NOT_FOUND} [Source 1]"])
 def test_admission_that_nothing_was_found_is_heard(written: str) -> None:
     draft = Draft(SOURCES)
@@ -128,8 +138,18 @@ def test_sentence_is_handed_on_as_soon_as_the_next_one_begins() -> None:
 
 def test_endless_text_is_not_held_for_ever() -> None:
     draft = Draft(SOURCES)
-    for _ in range(200):
+    for _ in range(60):
         draft.feed("no end in sight " * 20)
         assert len(draft._held) < 7_000
     assert draft.finish() == []
     assert draft.removed_count > 0
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "[", "[source ", "[Source 1", "<", "](", "a", "é\u200d", "1", "[Source 1, "]
+)
+def test_text_without_sense_is_let_go_of_in_reasonable_time(piece: str) -> None:
+    draft = Draft(SOURCES)
+    for _ in range(8_000 // len(piece)):
+        draft.feed(piece)
+    assert draft.finish() == []

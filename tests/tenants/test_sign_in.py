@@ -132,6 +132,15 @@ def test_form_of_another_site_or_browser_is_refused(
         assert "secondbrain_session" not in str(refused.headers.getlist("Set-Cookie"))
 
 
+def test_form_sent_from_a_neighbouring_site_is_refused(browser: FlaskClient, owner: Owner) -> None:
+    """One that shares the domain can set our cookies; the browser says where the form was sent from."""
+    form = {**fields(browser.get(owner.view, headers=HTML)), "email": owner.email, "password": PASSWORD}
+    for site in ("same-site", "cross-site"):
+        assert browser.post(SIGN_IN, data=form, headers={**HTML, "Sec-Fetch-Site": site}).status_code == 403
+    ours = {**HTML, "Sec-Fetch-Site": "same-origin"}
+    assert browser.post(SIGN_IN, data=form, headers=ours).status_code == 303
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -23,6 +23,7 @@ from backend.search.prompt import build_messages
 from backend.search.question import read
 from backend.search.reading import Reading
 from backend.search.repository import Filters, Hit, SearchRepository
+from backend.search.rerank import Reranker
 from backend.search.written import Accepted, Draft
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +105,7 @@ def find(
     count_words: Callable[[UUID], tuple[int, Mapping[str, int]] | None] | None = None,
     filters: Filters | None = None,
     vocabulary: Vocabulary | None = None,
+    reranker: Reranker | None = None,
 ) -> Found:
     """What answers `question`, which may lean on `history`, in the tenant's documents that `filters` lets through;
     `expand` adds what the tenant calls things, `count_words` says how frequent its words are, `vocabulary` which ones
@@ -122,7 +124,15 @@ def find(
     )
     words = _counted(count_words, tenant_id)
     retrieved = retrieve(
-        db, embedder, tenant_id, asked, limit=limit, words=words, filters=filters, vocabulary=vocabulary
+        db,
+        embedder,
+        tenant_id,
+        asked,
+        limit=limit,
+        words=words,
+        filters=filters,
+        vocabulary=vocabulary,
+        reranker=reranker,
     )
     hits = retrieved.hits
     is_empty = False

@@ -1,8 +1,9 @@
-"""From a question to ranked passages: count its words, mend those that no passage has, embed it, rank."""
+"""From a question to ranked passages: count its words, mend those that no passage has, embed it, rank, and
+rank again where a reranker is set up."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,10 @@ from backend.components.vocabulary import Vocabulary
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.providers.local import LocalEmbedder
-from backend.search.repository import DENSE_WEIGHT, Filters, Hit, SearchRepository, Weighed
+from backend.errors import Unavailable
+from backend.search.hits import Hit
+from backend.search.repository import DENSE_WEIGHT, Filters, SearchRepository, Weighed
+from backend.search.rerank import CANDIDATES, Reranker
 
 _log = structlog.get_logger(__name__)
 
@@ -66,11 +70,13 @@ def retrieve(
     words: tuple[int, Mapping[str, int]] | None = None,
     filters: Filters | None = None,
     vocabulary: Vocabulary | None = None,
+    reranker: Reranker | None = None,
 ) -> Retrieved:
     """Up to `limit` passages, the best first; `words` is what is known of how frequent words are, `vocabulary` which words
-    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing.
+    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing. A
+    `reranker` that does not answer is done without.
 
-    Raises EmbeddingFailed, DatabaseUnavailable.
+    A `reranker` that does not answer is done without. Raises EmbeddingFailed, DatabaseUnavailable.
     """
     asked = question if isinstance(question, Question) else Question(question)
     weighed = _weigh(db, tenant_id, asked.text, words)
@@ -96,7 +102,7 @@ def retrieve(
                 mended.text,
                 vector,
                 model=model,
-                limit=limit,
+                limit=limit if reranker is None else max(limit, CANDIDATES),
                 dense_weight=DENSE_WEIGHT if model else 0.0,
                 words=weighed.words,
                 filters=filters,
@@ -107,8 +113,12 @@ def retrieve(
 
     hits = search(asked.phrases)
     relaxed = bool(asked.phrases) and not hits
+    if relaxed:
+        hits = search(())
+    if reranker is not None:
+        hits = _reranked(reranker, mended.text, hits)[:limit]
     return Retrieved(
-        search(()) if relaxed else hits,
+        hits,
         mended.text,
         tuple(mended.corrections),
         tuple(mended.completions),
@@ -182,3 +192,16 @@ def _known(db: Database, tenant_id: UUID, likely: Sequence[str], weighed: Weighe
     unknown = _weigh(db, tenant_id, text, weighed.words).unknown
     lost = {text.count("\n", 0, start) for start, _ in unknown}
     return [word for place, word in enumerate(likely) if place not in lost]
+
+
+def _reranked(reranker: Reranker, question: str, hits: list[Hit]) -> list[Hit]:
+    if not hits:
+        return hits
+    try:
+        scores = reranker.rate(question, [f"{hit.title}\n{hit.text}" for hit in hits])
+    except Unavailable as error:
+        _log.warning("reranker not available, the search's order stands", error=error.error_code)
+        return hits
+    rated = [replace(hit, rerank_score=score) for hit, score in zip(hits, scores, strict=True)]
+    # Stable: among equals the search's order stands.
+    return sorted(rated, key=lambda hit: -(hit.rerank_score or 0.0))

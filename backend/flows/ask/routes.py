@@ -102,6 +102,7 @@ def _find(body: Question) -> Found:
         count_words=s.lexicon.count_words,
         filters=Filters(**body.filters.model_dump()) if body.filters else None,
         vocabulary=s.vocabulary,
+        reranker=s.reranker,
     )
 
 

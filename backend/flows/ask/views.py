@@ -27,7 +27,9 @@ class SourceView(BaseModel):
     content: str = Field(description="The whole passage")
     content_preview: str
     score: float
-    rerank_score: float
+    rerank_score: float = Field(
+        description="The reranker's score, on its own scale; without one the same as score"
+    )
     similarity: float | None
     url: str | None
     heading_path: list[str]
@@ -131,6 +133,7 @@ def answer_view(
             "features_used": {
                 "full_text": any(hit.lexical_score for hit in reply.hits),
                 "vectors": any(hit.similarity for hit in reply.hits),
+                "reranker": any(hit.rerank_score is not None for hit in reply.hits),
                 "language_model": reply.kind == "generated",
                 "phrase": bool(said.phrases) and not how.phrase_relaxed,
                 "phrase_relaxed": how.phrase_relaxed,
@@ -177,7 +180,7 @@ def source_view(hit: Hit, public_url: str) -> SourceView:
         content=hit.text,
         content_preview=hit.text[:200],
         score=hit.score,
-        rerank_score=hit.score,
+        rerank_score=hit.score if hit.rerank_score is None else hit.rerank_score,
         similarity=hit.similarity,
         url=hit.url,
         heading_path=list(hit.heading_path),

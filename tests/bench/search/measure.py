@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -151,7 +151,11 @@ def measure(tenant: Tenant, *, rounds: int, recall: float, short: int) -> list[R
     with tenant.database.admin() as connection:
         bare = Bare(tenant, connection)
         assert {row[0] for row in bare.search(0)} == {hit.chunk_id for hit in tenant.search(0)}
-        calls = {"retrieve": tenant.retrieve, "statement": tenant.search, "bare": bare.search}
+        calls: dict[str, Callable[[int], object]] = {
+            "retrieve": tenant.retrieve,
+            "statement": tenant.search,
+            "bare": bare.search,
+        }
         for call in calls.values():
             for number in range(min(10, len(tenant.questions))):
                 call(number)
