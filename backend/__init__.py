@@ -29,7 +29,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     rooms, each `__init__`, `models`, `repository`, and `routes` where it has an API of its own:
     tenants/       tenants, users, sessions, api_keys  who is asking; the one room others may import
     oauth/         oauth_nonces                      issue, begin, consume (once), purge: the model of a room
-    connectors/    connectors, credentials (sealed)  providers/ read the sources; removals, deliveries of webhooks
+    connectors/    connectors, credentials (sealed)  providers/ read the sources; removals, channels, deliveries
     jobs/          jobs, workers, schedules          enqueue, claim, hold, complete, fail, release_stalled
     keys/          signing_keys (sealed)             make the first, rotate, replace at once; follower.py signs
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it

@@ -3582,6 +3582,90 @@ ALTER VIEW ops.vector_indexes OWNER TO secondbrain_operator;
 
 COMMENT ON VIEW ops.vector_indexes IS 'How many vectors of which model each tenant has, and whether they are found by an index';
 
+-- Name: watch_channels; Type: TABLE; Schema: public; Owner: secondbrain_owner
+
+CREATE TABLE public.watch_channels (
+    tenant_id uuid NOT NULL,
+    connector_id uuid NOT NULL,
+    channel_id text,
+    resource text,
+    account_id text,
+    address_sha256 bytea,
+    opened_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    error text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_watch_channels_open_is_whole CHECK ((((channel_id IS NULL) = (expires_at IS NULL)) AND ((channel_id IS NULL) = (resource IS NULL))))
+);
+
+ALTER TABLE ONLY public.watch_channels FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.watch_channels OWNER TO secondbrain_owner;
+
+-- Name: TABLE watch_channels; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON TABLE public.watch_channels IS 'Over what a provider calls when something has changed; one row a connector';
+
+-- Name: COLUMN watch_channels.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.tenant_id IS 'Whose row this is';
+
+-- Name: COLUMN watch_channels.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.connector_id IS 'Which connector is watched';
+
+-- Name: COLUMN watch_channels.channel_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.channel_id IS 'Our name for the channel at the provider; none: none could be opened yet';
+
+-- Name: COLUMN watch_channels.resource; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.resource IS 'The provider''s name for what it watches, needed to end it';
+
+-- Name: COLUMN watch_channels.account_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.account_id IS 'The account it was opened with';
+
+-- Name: COLUMN watch_channels.address_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.address_sha256 IS 'Of the address and the token it was opened with: with others it is opened anew';
+
+-- Name: COLUMN watch_channels.opened_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.opened_at IS 'When it was opened';
+
+-- Name: COLUMN watch_channels.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.expires_at IS 'When it ends by itself';
+
+-- Name: COLUMN watch_channels.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.error IS 'Why the last try to open one failed, for a person';
+
+-- Name: COLUMN watch_channels.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.watch_channels.updated_at IS 'When the row last changed';
+
+-- Name: watch_channels; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.watch_channels AS
+ SELECT t.slug AS tenant,
+    c.type AS connector,
+    w.channel_id,
+    w.opened_at,
+    w.expires_at,
+    w.error
+   FROM ((public.watch_channels w
+     JOIN public.connectors c ON (((c.tenant_id = w.tenant_id) AND (c.id = w.connector_id))))
+     JOIN public.tenants t ON ((t.id = w.tenant_id)))
+  ORDER BY (w.error IS NULL), w.expires_at;
+
+ALTER VIEW ops.watch_channels OWNER TO secondbrain_operator;
+
+-- Name: VIEW watch_channels; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.watch_channels IS 'Channels over which providers call, until when, and why one could not be opened';
+
 -- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: secondbrain_owner
 
 CREATE TABLE public.webhook_deliveries (
@@ -3793,70 +3877,6 @@ COMMENT ON COLUMN public.refresh_tokens.expires_at IS 'When it stops being accep
 -- Name: COLUMN refresh_tokens.rotated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.refresh_tokens.rotated_at IS 'When it was exchanged; seen again after that it is stolen';
-
--- Name: watch_channels; Type: TABLE; Schema: public; Owner: secondbrain_owner
-
-CREATE TABLE public.watch_channels (
-    tenant_id uuid NOT NULL,
-    connector_id uuid NOT NULL,
-    channel_id text,
-    resource text,
-    account_id text,
-    address_sha256 bytea,
-    opened_at timestamp with time zone,
-    expires_at timestamp with time zone,
-    error text,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ck_watch_channels_open_is_whole CHECK ((((channel_id IS NULL) = (expires_at IS NULL)) AND ((channel_id IS NULL) = (resource IS NULL))))
-);
-
-ALTER TABLE ONLY public.watch_channels FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.watch_channels OWNER TO secondbrain_owner;
-
--- Name: TABLE watch_channels; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON TABLE public.watch_channels IS 'Over what a provider calls when something has changed; one row a connector';
-
--- Name: COLUMN watch_channels.tenant_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.tenant_id IS 'Whose row this is';
-
--- Name: COLUMN watch_channels.connector_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.connector_id IS 'Which connector is watched';
-
--- Name: COLUMN watch_channels.channel_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.channel_id IS 'Our name for the channel at the provider; none: none could be opened yet';
-
--- Name: COLUMN watch_channels.resource; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.resource IS 'The provider''s name for what it watches, needed to end it';
-
--- Name: COLUMN watch_channels.account_id; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.account_id IS 'The account it was opened with';
-
--- Name: COLUMN watch_channels.address_sha256; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.address_sha256 IS 'Of the address and the token it was opened with: with others it is opened anew';
-
--- Name: COLUMN watch_channels.opened_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.opened_at IS 'When it was opened';
-
--- Name: COLUMN watch_channels.expires_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.expires_at IS 'When it ends by itself';
-
--- Name: COLUMN watch_channels.error; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.error IS 'Why the last try to open one failed, for a person';
-
--- Name: COLUMN watch_channels.updated_at; Type: COMMENT; Schema: public; Owner: secondbrain_owner
-
-COMMENT ON COLUMN public.watch_channels.updated_at IS 'When the row last changed';
 
 -- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: secondbrain_owner
 
@@ -5915,6 +5935,15 @@ GRANT SELECT(document_id) ON TABLE public.chunk_vectors TO secondbrain_operator;
 
 GRANT SELECT ON TABLE ops.vector_indexes TO secondbrain_readonly;
 
+-- Name: TABLE watch_channels; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch_channels TO secondbrain_app;
+GRANT SELECT ON TABLE public.watch_channels TO secondbrain_operator;
+
+-- Name: TABLE watch_channels; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.watch_channels TO secondbrain_readonly;
+
 -- Name: TABLE webhook_deliveries; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.webhook_deliveries TO secondbrain_app;
@@ -5961,8 +5990,3 @@ GRANT SELECT(expires_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
 -- Name: COLUMN refresh_tokens.rotated_at; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(rotated_at) ON TABLE public.refresh_tokens TO secondbrain_operator;
-
--- Name: TABLE watch_channels; Type: ACL; Schema: public; Owner: secondbrain_owner
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch_channels TO secondbrain_app;
-GRANT SELECT ON TABLE public.watch_channels TO secondbrain_operator;

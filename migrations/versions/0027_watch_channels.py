@@ -40,12 +40,31 @@ COMMENT ON COLUMN watch_channels.error IS 'Why the last try to open one failed, 
 COMMENT ON COLUMN watch_channels.updated_at IS 'When the row last changed'
 """
 
+VIEW = """
+CREATE VIEW ops.watch_channels AS
+SELECT t.slug AS tenant, c.type AS connector, w.channel_id, w.opened_at, w.expires_at, w.error
+FROM watch_channels AS w JOIN connectors AS c ON (c.tenant_id, c.id) = (w.tenant_id, w.connector_id)
+JOIN tenants AS t ON t.id = w.tenant_id ORDER BY w.error IS NULL, w.expires_at;
+COMMENT ON VIEW ops.watch_channels IS 'Channels over which providers call, until when, and why one could not be opened';
+GRANT SELECT ON ops.watch_channels TO secondbrain_readonly
+"""
+
 
 def upgrade() -> None:
     op.execute(SCHEMA)
     for statement in isolate("watch_channels", operator="SELECT"):
         op.execute(statement)
+    _as_operator(VIEW)
 
 
 def downgrade() -> None:
+    _as_operator("DROP VIEW ops.watch_channels")
     op.execute("DROP TABLE watch_channels")
+
+
+def _as_operator(statements: str) -> None:
+    op.execute("GRANT CREATE ON SCHEMA ops TO secondbrain_operator")
+    op.execute("SET LOCAL ROLE secondbrain_operator")
+    op.execute(statements)
+    op.execute("SET LOCAL ROLE secondbrain_owner")
+    op.execute("REVOKE CREATE ON SCHEMA ops FROM secondbrain_operator")

@@ -290,9 +290,10 @@ def worker(database: TestDatabase) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        # The number of one that has been waited for may be somebody else's by now.
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            process.wait()
 
 
 def _is_waiting(database: TestDatabase) -> bool:

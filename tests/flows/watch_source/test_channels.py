@@ -297,6 +297,11 @@ def test_refusal_is_shown_and_tried_again_and_no_reason_to_reconnect(
     shown = web.ok("GET", WEBHOOK, person)
     assert shown["channel_until"] is None
     assert "does not accept" in shown["channel_error"]
+    with database.admin() as connection:
+        seen = connection.execute(
+            "SELECT connector, error FROM ops.watch_channels WHERE tenant = %s", (person.account.slug,)
+        ).fetchall()
+    assert seen == [("google_drive", shown["channel_error"])]
     assert (
         web.ok("GET", "/api/integrations/google_drive/status", person)["connector"]["status"] == "connected"
     )
