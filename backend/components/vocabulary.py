@@ -47,7 +47,7 @@ class Vocabulary:
 
     def get(self, tenant_id: UUID) -> Value:
         """`words` (length -> level -> words, each after a blank; a word of level n was read 2ⁿ⁻¹ to 2ⁿ-1 times),
-        `read_to` (id of the last passage read), `passages` and `begun_at` (Unix time) of when it was begun.
+        `read_to` (id of the last passage read), `passages` (the most there have been), `begun_at` (Unix time).
         Raises Unavailable."""
         return self._cache.get_or_build(
             tenant_id, NAME, lambda previous: self._build(tenant_id, previous), lifetime=LIFETIME
@@ -76,7 +76,12 @@ class Vocabulary:
             written.update(_WORD.findall(passage))
         # The last ones may be of documents that nobody may find.
         read_to = texts[-1][0] if len(texts) == _PASSAGES else newest
-        return {**previous, "words": merge(previous["words"], count_words(written)), "read_to": read_to}
+        return {
+            **previous,
+            "words": merge(previous["words"], count_words(written)),
+            "read_to": read_to,
+            "passages": max(passages, previous["passages"]),
+        }
 
 
 def _is_outdated(previous: Value, passages: int) -> bool:

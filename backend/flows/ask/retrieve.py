@@ -178,9 +178,18 @@ def _replace(
             likely = _known(db, tenant_id, vocabulary.correct(tenant_id, word), weighed)
         if not likely:
             continue
-        mended.text = mended.text[:start] + likely[0] + mended.text[end:]
         made.insert(0, (word, likely[0]))
         done = start
+        if (
+            made is mended.completions
+            and asked.text[:start].strip()
+            and is_word is not None
+            and is_word(word)
+        ):
+            # "at the opera" may be finished: "operator" is looked for too, but the question stays what it is.
+            mended.softened |= dict.fromkeys(likely, _ALSO_MEANT)
+            continue
+        mended.text = mended.text[:start] + likely[0] + mended.text[end:]
         mended.softened |= {likely[0]: _MEANT, **dict.fromkeys(likely[1:], _ALSO_MEANT)}
 
 

@@ -153,12 +153,20 @@ def test_unfinished_last_word_finds_what_begins_so(
     assert best(reply) == title
 
 
+def test_last_word_that_is_one_is_looked_for_as_the_beginning_of_others_too(asking: Ask) -> None:
+    reply = asking("they did not like the plan")
+    assert (reply.retrieved.completions, reply.retrieved.searched) == (
+        (("plan", "planes"),),
+        "they did not like the plan",
+    )
+    assert {hit.title.lower() for hit in reply.hits if hit.lexical_score} == {"travel"}
+    assert asking("plan").retrieved.searched == "planes"
+
+
 def test_only_the_last_word_may_be_unfinished(asking: Ask) -> None:
-    for question in ("coff and tea", "coff?", "co", "coff "):
-        reply = asking(question)
-        assert reply.retrieved.completions == (
-            () if question.strip() != "coff" else reply.retrieved.completions
-        )
+    assert asking("coff").retrieved.completions == (("coff", "coffee"),)
+    for question in ("coff and tea", "coff?", "co"):
+        assert asking(question).retrieved.completions == ()
 
 
 @pytest.mark.parametrize(
