@@ -3,6 +3,7 @@ of Text Embeddings Inference. It reads the question and a passage together, whic
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
@@ -40,7 +41,7 @@ class Reranker:
         body: dict[str, Any] = {"model": self.model, "query": question, "top_n": len(cut)}
         try:
             response = self._post({**body, "documents": cut})
-            if response.status_code == httpx2.codes.UNPROCESSABLE_ENTITY:
+            if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
                 # Text Embeddings Inference has another name for them.
                 response = self._post({"query": question, "texts": cut})
             if response.status_code != httpx2.codes.OK:
