@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -31,12 +30,16 @@ from backend.db.transaction import Database
 from backend.embeddings.cached import LOOKUPS, EmbeddingCache
 from backend.embeddings.known import EmbedderPair, KnownEmbedders
 from backend.embeddings.providers.contract import Embedder
-from backend.embeddings.providers.local import LocalEmbedder
-from backend.embeddings.providers.openai import OpenAIEmbedder
 from backend.embeddings.serving.follower import ServingModels
+from backend.inference import (
+    make_chat_model,
+    make_embedder,
+    make_embedding_cache,
+    make_previous_embedder,
+    make_reranker,
+)
 from backend.keyring import Keyring
 from backend.keys.follower import SigningKeyring
-from backend.lru import ByteLRU
 from backend.ops.presence import Presence
 from backend.search.llm import ChatModel
 from backend.search.rerank import Reranker
@@ -126,48 +129,6 @@ def make_keyring(settings: Settings) -> Keyring:
     return Keyring([(kid, base64.b64decode(key.get_secret_value())) for kid, key in settings.secret_keys])
 
 
-def make_embedder(settings: Settings, client: httpx2.Client) -> Embedder:
-    """The local model, or the configured OpenAI-compatible server's."""
-    if not settings.embedding_base_url:
-        return LocalEmbedder()
-    return OpenAIEmbedder(
-        base_url=settings.embedding_base_url,
-        model=settings.embedding_model,
-        dimensions=settings.embedding_dimensions,
-        api_key=settings.embedding_api_key.get_secret_value(),
-        client=client,
-    )
-
-
-def make_previous_embedder(settings: Settings, client: httpx2.Client) -> tuple[Embedder, ...]:
-    """The server's that was configured before, if it is still there for those whom its model serves."""
-    if not settings.embedding_previous_base_url:
-        return ()
-    return (
-        OpenAIEmbedder(
-            base_url=settings.embedding_previous_base_url,
-            model=settings.embedding_previous_model,
-            dimensions=settings.embedding_previous_dimensions,
-            api_key=settings.embedding_previous_api_key.get_secret_value(),
-            client=client,
-        ),
-    )
-
-
-def make_embedding_cache(settings: Settings, db: Database, embedder: Embedder) -> EmbeddingCache | None:
-    """A cache in front of a remote embedder; the local model answers a question before a row is read."""
-    if isinstance(embedder, LocalEmbedder):
-        return None
-    return EmbeddingCache(
-        db,
-        embedder,
-        # Minutes, so that a vector outlives its row by little.
-        ByteLRU(settings.embedding_memory_bytes, seconds=600),
-        lifetime=timedelta(seconds=settings.embedding_cache_seconds),
-        tenant_bytes=settings.embedding_cache_tenant_bytes,
-    )
-
-
 def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any] | None = None) -> Services:
     """Services for one process; nothing connects before it is used (the listener: before it is started).
 
@@ -199,8 +160,8 @@ def wire(settings: Settings, *, run_blocking: Callable[[Callable[[], Any]], Any]
         components=components,
         lexicon=Lexicon(db, components),
         vocabulary=Vocabulary(db, components),
-        chat_model=_chat_model(settings),
-        reranker=_reranker(settings, http),
+        chat_model=make_chat_model(settings),
+        reranker=make_reranker(settings, http),
         providers=providers,
         oauth_providers=_oauth_providers(providers, oauth_apps(settings)),
         api_bases=MappingProxyType(
@@ -241,30 +202,6 @@ def count_cache_lookups() -> Mapping[str, Mapping[str, int]]:
         }
         for cache, counter in (("embeddings", LOOKUPS), ("components", READS))
     }
-
-
-def _chat_model(settings: Settings) -> ChatModel | None:
-    if not settings.llm_base_url:
-        return None
-    # A connection for every reply: who is no longer waited for is hung up on, wherever it is in its work.
-    client = httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
-    return ChatModel(
-        base_url=settings.llm_base_url,
-        model=settings.llm_model,
-        api_key=settings.llm_api_key.get_secret_value(),
-        client=client,
-    )
-
-
-def _reranker(settings: Settings, client: httpx2.Client) -> Reranker | None:
-    if not settings.rerank_base_url:
-        return None
-    return Reranker(
-        base_url=settings.rerank_base_url,
-        model=settings.rerank_model,
-        api_key=settings.rerank_api_key.get_secret_value(),
-        client=client,
-    )
 
 
 def _webhook_secrets(settings: Settings) -> Mapping[str, str]:

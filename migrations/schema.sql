@@ -61,6 +61,9 @@ CREATE FUNCTION public.nearest_by_index(tenant uuid, meaning public.halfvec, mod
 DECLARE
     nearest uuid[];
 BEGIN
+    -- The more vectors, the more have to be looked at for the same recall. Put back when the function ends.
+    PERFORM set_config('hnsw.ef_search', least(1000, greatest(400, 1.42 * sqrt(greatest(i.reltuples, 0))))::int::text, true)
+    FROM pg_class AS i WHERE i.oid = to_regclass(vector_index_name(tenant, model));
     EXECUTE format(
         $statement$
         SELECT array_agg(n.chunk_id) FROM (
@@ -2616,8 +2619,8 @@ CREATE TABLE public.serving_models (
     state text DEFAULT 'serving'::text NOT NULL,
     job_id uuid,
     requested_by uuid,
-    total_count bigint DEFAULT 0 NOT NULL,
-    done_count bigint DEFAULT 0 NOT NULL,
+    total_count bigint DEFAULT '0'::bigint NOT NULL,
+    done_count bigint DEFAULT '0'::bigint NOT NULL,
     started_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     switched_at timestamp with time zone,

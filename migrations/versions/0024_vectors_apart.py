@@ -84,6 +84,9 @@ AS $$
 DECLARE
     nearest uuid[];
 BEGIN
+    -- The more vectors, the more have to be looked at for the same recall. Put back when the function ends.
+    PERFORM set_config('hnsw.ef_search', least(1000, greatest(400, 1.42 * sqrt(greatest(i.reltuples, 0))))::int::text, true)
+    FROM pg_class AS i WHERE i.oid = to_regclass(vector_index_name(tenant, model));
     EXECUTE format(
         $statement$
         SELECT array_agg(n.chunk_id) FROM (

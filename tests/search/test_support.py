@@ -134,7 +134,7 @@ def test_sentences_pass_as_they_stand_and_not_when_a_detail_is_changed() -> None
     assert min(len(passed) for passed in kept.values()) > 50
     assert share["itself"] >= 0.98, share
     assert share["number"] <= 0.04, share
-    assert share["name"] == 0, share
+    assert share["name"] <= 0.01, share
     assert share["denied"] <= 0.03, share
 
 
