@@ -12,6 +12,7 @@ from backend import __version__
 from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
 from backend.connectors.deliveries.repository import DeliveryRepository
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.disconnect_source.flow import FORGET_KIND
@@ -135,11 +136,13 @@ def work(settings: Settings) -> None:
     configure_logging(level=settings.log_level, fmt=settings.log_format, instance=instance)
     services = wire(settings)
     presence = take_part(services, kind="worker")
+    reader = DocumentReader(settings.parser_processes or settings.worker_threads)
     handler = SyncHandler(
         db=services.db,
         keeper=CredentialKeeper(services.db, services.keyring, services.oauth_providers),
         embedder_for=services.embedder_for,
         configs=services.configs,
+        reader=reader,
         providers=services.providers,
         api_bases=services.api_bases,
         allow_private_addresses=settings.allow_private_addresses,
@@ -151,7 +154,7 @@ def work(settings: Settings) -> None:
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
-            UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs),
+            UPLOAD_KIND: UploadHandler(services.db, services.embedder_for, services.configs, reader),
         },
         name=instance,
         version=__version__,
@@ -169,5 +172,6 @@ def work(settings: Settings) -> None:
     stop.wait()
     _log.info("worker stopping")
     worker.stop()
+    reader.close()
     presence.stop()
     services.close()

@@ -24,6 +24,7 @@ from backend.connectors.providers.contract import (
     Source,
 )
 from backend.db.transaction import Database
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
@@ -63,6 +64,7 @@ class Turn:
         source_type: str,
         embedder: Embedder,
         configs: ConfigFollower,
+        reader: DocumentReader,
         should_stop: Callable[[], bool],
     ) -> None:
         self._db = db
@@ -74,6 +76,7 @@ class Turn:
         self._source_type = source_type
         self._embedder = embedder
         self._configs = configs
+        self._reader = reader
         self._should_stop = should_stop
         self._pass_number = 0
         self._is_full = False
@@ -240,7 +243,9 @@ class Turn:
             self._batch.settle(entry)
             return
         config = self._configs.current(self._tenant_id, ParserConfig)
-        document = try_to_prepare(item, source_type=self._source_type, embedder=self._embedder, config=config)
+        document = try_to_prepare(
+            item, source_type=self._source_type, embedder=self._embedder, config=config, reader=self._reader
+        )
         if isinstance(document, str):
             self._batch.fail(entry, "parse", document)
             return
