@@ -19,7 +19,17 @@ import msgspec
 from backend.documents.chunking import chunk
 from backend.documents.parsing.engine import warm_up
 from backend.documents.parsing.failures import ParseFailed, ParserCrashed, ParsingTookTooMuchMemory
-from backend.documents.parsing.framing import HEADER, Asked, Failed, Read, Span, decode_asked, framed
+from backend.documents.parsing.framing import (
+    HEADER_BYTES,
+    Asked,
+    Failed,
+    Read,
+    Span,
+    decode_asked,
+    framed,
+    header,
+    length_in,
+)
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.parser import parse
 from backend.lifeline import end_with_parent
@@ -47,7 +57,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     at_rest = _address_space()
     questions = os.fdopen(0, "rb", buffering=0)
-    _send(answers, HEADER.pack(0))
+    _send(answers, header(0))
     while select.select([questions], [], [], _IDLE_SECONDS)[0]:
         body = _receive(questions)
         if body is None:
@@ -131,8 +141,8 @@ def _give_back() -> None:
 
 def _receive(pipe: BinaryIO) -> bytes | None:
     """The next frame's content, or None at the end."""
-    header = _exactly(pipe, HEADER.size)
-    return None if header is None else _exactly(pipe, HEADER.unpack(header)[0])
+    before = _exactly(pipe, HEADER_BYTES)
+    return None if before is None else _exactly(pipe, length_in(before))
 
 
 def _exactly(pipe: BinaryIO, count: int) -> bytes | None:

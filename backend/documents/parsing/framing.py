@@ -5,12 +5,11 @@ that a document may have taken over: it is decoded into these shapes and nothing
 by whoever asked (`reader.py`).
 """
 
-import struct
 from typing import Annotated, Final
 
 import msgspec
 
-HEADER: Final = struct.Struct(">I")
+HEADER_BYTES: Final = 4
 
 _Name = Annotated[str, msgspec.Meta(max_length=500)]
 
@@ -64,7 +63,17 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
 def framed(message: msgspec.Struct) -> bytes:
     """`message` as a frame."""
     body = msgspec.msgpack.encode(message)
-    return HEADER.pack(len(body)) + body
+    return header(len(body)) + body
+
+
+def header(length: int) -> bytes:
+    """What stands before `length` bytes."""
+    return length.to_bytes(HEADER_BYTES)
+
+
+def length_in(header: bytes | bytearray) -> int:
+    """How many bytes follow."""
+    return int.from_bytes(header)
 
 
 def decode_asked(body: bytes) -> Asked:

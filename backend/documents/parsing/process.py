@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 import backend
-from backend.documents.parsing.framing import HEADER
+from backend.documents.parsing.framing import HEADER_BYTES, length_in
 
 _START_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
@@ -107,7 +107,7 @@ class ReadingProcess:
             pipe.close()
 
     def _exchange(self, frame: bytes, deadline: float, memory: int | None, most: int) -> bytearray:
-        rest, answer, wanted = memoryview(frame), bytearray(), HEADER.size
+        rest, answer, wanted = memoryview(frame), bytearray(), HEADER_BYTES
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdout, selectors.EVENT_READ)
             selector.register(self._stderr, selectors.EVENT_READ)
@@ -128,13 +128,13 @@ class ReadingProcess:
                         if not piece:
                             raise self._ended()
                         answer += piece
-                        if len(answer) == HEADER.size and wanted == HEADER.size:
-                            length = HEADER.unpack(answer)[0]
+                        if len(answer) == HEADER_BYTES and wanted == HEADER_BYTES:
+                            length = length_in(answer)
                             if length > most:
                                 raise Ended(f"an answer of {length} bytes")
                             wanted += length
                         if len(answer) == wanted:
-                            return answer[HEADER.size :]
+                            return answer[HEADER_BYTES:]
                 now = time.monotonic()
                 if now >= deadline:
                     raise TookTooLong

@@ -70,16 +70,12 @@ class Turn:
         self._db = db
         self._claim = claim
         self._connector = connector
-        self._tenant_id = claim.tenant_id
-        self._run_id = run_id
+        self._tenant_id, self._run_id = claim.tenant_id, run_id
         self._actor = f"worker {claim.worker_id}"
-        self._source_type = source_type
-        self._embedder = embedder
-        self._configs = configs
-        self._reader = reader
+        self._source_type, self._embedder = source_type, embedder
+        self._configs, self._reader = configs, reader
         self._should_stop = should_stop
-        self._pass_number = 0
-        self._is_full = False
+        self._pass_number, self._is_full = 0, False
         self._batch = Batch()
         self._unavailable: list[Entry] = []
         self._ahead = 0
@@ -242,9 +238,12 @@ class Turn:
         if is_unchanged:
             self._batch.settle(entry)
             return
-        config = self._configs.current(self._tenant_id, ParserConfig)
         document = try_to_prepare(
-            item, source_type=self._source_type, embedder=self._embedder, config=config, reader=self._reader
+            item,
+            source_type=self._source_type,
+            embedder=self._embedder,
+            config=self._configs.current(self._tenant_id, ParserConfig),
+            reader=self._reader,
         )
         if isinstance(document, str):
             self._batch.fail(entry, "parse", document)
