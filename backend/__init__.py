@@ -7,6 +7,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
+    inference.py   the models it asks: for vectors, written answers, the order of passages
     serve.py       one web instance (gunicorn's gevent worker)
     work.py        one worker process
     cli.py         the `secondbrain` command: processes.py starts those two, commands.py does all else

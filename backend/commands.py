@@ -209,25 +209,34 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
     from backend.scratch import use_private_folder
 
     use_private_folder()
+    from backend.documents.parsing.reader import DocumentReader
     from backend.flows.import_folder.flow import Outcome, find_files, import_files
     from backend.tenants.repository import TenantRepository
     from backend.wiring import wire
 
     console = Console()
     services = wire(settings)
+    reader = DocumentReader()
     try:
         with services.db.operator_transaction() as session:
             tenant = TenantRepository(session).get_tenant_by_slug(slug)
         files = find_files(folder)
         outcomes: list[Outcome] = []
         steps = import_files(
-            services.db, services.configs, services.storing_embedder(tenant.id), tenant.id, folder, files
+            services.db,
+            services.configs,
+            services.storing_embedder(tenant.id),
+            reader,
+            tenant.id,
+            folder,
+            files,
         )
         for outcome in track(steps, f"Importing into {slug}", total=len(files), console=console):
             outcomes.append(outcome)
             if outcome.state == "failed":
                 console.print(f"  {outcome.path}: {outcome.reason}", markup=False, highlight=False)
     finally:
+        reader.close()
         services.close()
     count = {state: sum(o.state == state for o in outcomes) for state in ("stored", "unchanged", "failed")}
     console.print(

@@ -43,6 +43,17 @@ def die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
     return bind
 
 
+def end_with_parent(parent: int, sent: signal.Signals) -> None:
+    """Has the kernel send `sent` to this process once the thread that started it is gone; `parent` is the process id
+    of the one that should have. For a process that cannot be given a `preexec_fn`. Does nothing outside Linux.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def signal_group(group: int, sent: signal.Signals) -> None:
     """Sends a signal to every process of a group; a group that is gone is no error."""
     with suppress(ProcessLookupError, PermissionError):

@@ -224,6 +224,9 @@ class Settings(BaseSettings):
     worker_threads: int = Field(2, alias="WORKER_THREADS", ge=1, le=64)
     """Jobs one worker process runs at a time."""
 
+    parser_processes: int = Field(0, alias="PARSER_PROCESSES", ge=0, le=64)
+    """Processes one worker may start to read documents in; 0 means as many as WORKER_THREADS."""
+
     worker_metrics_port: int | None = Field(None, alias="WORKER_METRICS_PORT", ge=1, le=65535)
     """Port on which a worker answers /metrics and /health; unset means none."""
 

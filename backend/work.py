@@ -12,6 +12,7 @@ from backend import __version__
 from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
 from backend.connectors.deliveries.repository import DeliveryRepository
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.disconnect_source.flow import FORGET_KIND
@@ -151,11 +152,13 @@ def work(settings: Settings) -> None:
     presence = take_part(services, kind="worker")
     watched = watched_types(services.providers, settings.public_url)
     keeper = CredentialKeeper(services.db, services.keyring, services.oauth_providers)
+    reader = DocumentReader(settings.parser_processes or settings.worker_threads)
     handler = SyncHandler(
         db=services.db,
         keeper=keeper,
         embedder_for=services.storing_embedder,
         configs=services.configs,
+        reader=reader,
         providers=services.providers,
         api_bases=services.api_bases,
         allow_private_addresses=settings.allow_private_addresses,
@@ -169,7 +172,7 @@ def work(settings: Settings) -> None:
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
-            UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs),
+            UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs, reader),
             REEMBED_KIND: ReembedHandler(services.db, services.known_embedders.find),
             WATCH_KIND: WatchSourceHandler(
                 services.db,
@@ -197,5 +200,6 @@ def work(settings: Settings) -> None:
     stop.wait()
     _log.info("worker stopping")
     worker.stop()
+    reader.close()
     presence.stop()
     services.close()

@@ -32,6 +32,21 @@ class ParserConfig(Config):
     timeout_seconds: int = Field(120, ge=1, le=3600)
     """Reading one document may take so long."""
 
+    max_memory_bytes: int = Field(1024 * 1024 * 1024, ge=64 * 1024 * 1024, le=64 * 1024 * 1024 * 1024)
+    """Reading one document may take so much memory, beyond what the process that reads takes at rest."""
+
+    max_characters: int = Field(5_000_000, ge=10_000, le=50_000_000)
+    """Of a longer text, so many characters are kept, and the document says so."""
+
+    max_expanded_bytes: int = Field(512 * 1024 * 1024, ge=1024 * 1024, le=16 * 1024 * 1024 * 1024)
+    """Archives (DOCX, XLSX, EPUB, …) that say they expand to more are not read."""
+
+    max_expansion_ratio: int = Field(250, ge=10, le=1100)
+    """Nor those that expand to more than 16 MB and so many times their size."""
+
+    max_archive_entries: int = Field(10_000, ge=100, le=1_000_000)
+    """Nor those of more parts."""
+
     chunk_characters: int = Field(1200, ge=200, le=8000)
     """A passage has at most so many characters."""
 

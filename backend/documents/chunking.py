@@ -2,13 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from backend.documents.headings import Heading, find_headings
+from backend.documents.parsing.document import Chunk
 
 #: Measured on two companies' documents in five formats and 1,460 abstracts (nDCG@10, mean of the three): .729 at 2000,
 #: .736 here, .737 at 800, which makes half as many passages again; overlap changes nothing.
@@ -18,20 +18,6 @@ OVERLAP: Final = 0
 #: The splitter's time grows with the square of an unbroken text (minified JSON, one endless line): 22 s for
 #: 2 MB at once, 0.6 s in windows.
 _WINDOW_CHARACTERS: Final = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A passage: `text` is the document's text from character `start` up to `end`.
-
-    `heading_path` names the headings it begins under, outermost first; empty in plain text.
-    """
-
-    ordinal: int
-    text: str
-    start: int
-    end: int
-    heading_path: tuple[str, ...]
 
 
 def chunk(

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Final
 
 from markdown_it import MarkdownIt
+
+#: A longer one is a paragraph that looks like a heading; every passage below it carries it.
+_MAX_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +47,4 @@ def find_headings(markdown: str) -> tuple[Heading, ...]:
 def _words(parser: MarkdownIt, inline_markdown: str) -> str:
     (inline,) = parser.parseInline(inline_markdown)
     texts = (token.content for token in inline.children or () if token.type in ("text", "code_inline"))
-    return " ".join("".join(texts).split())
+    return " ".join("".join(texts).split())[:_MAX_CHARACTERS]

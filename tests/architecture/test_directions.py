@@ -27,6 +27,7 @@ LAYERS: Final = (
     ("app",),
     ("admission",),
     ("flows", "wiring"),
+    ("inference",),
     # Signing in has routes like any room; the rest of `tenants` is below, because `web` asks it who is asking.
     (
         "chats",

@@ -38,6 +38,7 @@ from tests.bench.timing import percentile
 from tests.conftest import running_server
 from tests.e2e.conftest import ROOT, Client, Fleet, eventually, free_ports, running_fleet
 from tests.emulators.github_seed import github_seed
+from tests.readers import shared_reader
 
 #: The instance that serves the streams, from 0.
 _SERVING: Final = 1
@@ -222,7 +223,9 @@ def _add_documents(db: Database, tenant_id: UUID) -> None:
     """This project's documentation."""
     embedder = LocalEmbedder()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        document = prepare(_item(path), source_type="file", embedder=embedder, config=ParserConfig())
+        document = prepare(
+            _item(path), source_type="file", embedder=embedder, config=ParserConfig(), reader=shared_reader()
+        )
         with db.transaction(tenant_id) as session:
             DocumentRepository(session).store(tenant_id, None, document)
 

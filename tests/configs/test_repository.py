@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from uuid import UUID
 
 import pytest
@@ -18,7 +19,7 @@ from backend.configs.repository import (
 from backend.configs.schemas import ConfigUnknown, ParserConfig, stored, validated
 from backend.db.transaction import Database
 from backend.documents.chunking import MAX_CHARACTERS, OVERLAP
-from backend.documents.parsing.parser import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_SECONDS
+from backend.documents.parsing.limits import Limits
 from tests.conftest import Account, TestDatabase
 
 
@@ -52,8 +53,7 @@ def test_current_is_the_default_until_something_is_published(db: Database, accou
 
 def test_defaults_are_those_of_parser_and_chunking() -> None:
     assert ParserConfig() == ParserConfig(
-        max_bytes=DEFAULT_MAX_BYTES,
-        timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
+        **{field.name: getattr(Limits(), field.name) for field in fields(Limits)},
         chunk_characters=MAX_CHARACTERS,
         chunk_overlap=OVERLAP,
     )

@@ -9,6 +9,7 @@ from backend.connectors.providers.contract import SourceItem
 from backend.documents.repository import NewDocument
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.ingest_document.flow import prepare
+from tests.readers import shared_reader
 
 MakeDocument = Callable[..., NewDocument]
 
@@ -37,6 +38,8 @@ def make_document(embedder: LocalEmbedder) -> MakeDocument:
             updated_at=None,
             metadata=metadata,
         )
-        return prepare(item, source_type="file", embedder=embedder, config=ParserConfig())
+        return prepare(
+            item, source_type="file", embedder=embedder, config=ParserConfig(), reader=shared_reader()
+        )
 
     return make

@@ -16,9 +16,11 @@ from backend.documents.parsing.failures import (
     DocumentTooLarge,
     EmptyDocument,
     EncryptedDocument,
+    ExpandsTooMuch,
     ParseFailed,
     UnsupportedFormat,
 )
+from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.parser import parse
 from backend.errors import Invalid
 from tests.documents import samples
@@ -298,14 +300,14 @@ def test_parse_says_why_it_failed(data: bytes, name: str, failure: type[ParseFai
 
 def test_parse_refuses_more_than_its_limit() -> None:
     with pytest.raises(DocumentTooLarge, match="at most 10"):
-        parse(b"x" * 11, file_name="a.txt", mime_type=None, max_bytes=10)
+        parse(b"x" * 11, file_name="a.txt", mime_type=None, limits=Limits(max_bytes=10))
 
 
 def test_parse_refuses_archive_that_inflates_without_end() -> None:
     bomb = samples.replace_member(POLICY, "word/document.xml", b" " * (101 * 1024 * 1024))
 
     assert len(bomb) < 1024 * 1024
-    with pytest.raises(BrokenDocument):
+    with pytest.raises(ExpandsTooMuch):
         parse(bomb, file_name="a.docx", mime_type=None)
 
 

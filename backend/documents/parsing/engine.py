@@ -1,6 +1,7 @@
 """The extraction library (kreuzberg), behind what this product asks of it: Markdown, no OCR, no network."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,10 @@ _KEPT_FACTS: Final = (
     "page_count",
     "sheet_names",
 )
+
+
+#: Damaged on purpose; by the time that is found out, everything is loaded.
+_SMALL_PDF: Final = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
 
 class _Crashed(Exception):
@@ -51,17 +56,23 @@ def detect_type(data: bytes) -> str | None:
         return None
 
 
-def extract(data: bytes, mime_type: str, *, timeout_seconds: int) -> Extracted:
+def warm_up() -> None:
+    """Loads all of the library, the part that reads PDF and unpacks itself into a file included."""
+    with suppress(ParseFailed):
+        extract(_SMALL_PDF, "application/pdf")
+
+
+def extract(data: bytes, mime_type: str) -> Extracted:
     """The document in `data`, read as `mime_type`.
 
-    Raises `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`, or `ParseFailed` past the time limit.
+    Raises `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`.
     """
     # Djot is Markdown to every reader here. The library's "markdown" passes through a second renderer that
     # escapes marks in running text and turns "text, then a rule" into a heading. Either can crash where a
     # document's own positions are wrong; its words can be had even then.
     for output_format in ("djot", "plain"):
         try:
-            result = _extract_as(output_format, data, mime_type, timeout_seconds)
+            result = _extract_as(output_format, data, mime_type)
         except _Crashed:
             continue
         about: Mapping[str, Any] = result.metadata
@@ -74,9 +85,7 @@ def extract(data: bytes, mime_type: str, *, timeout_seconds: int) -> Extracted:
     raise BrokenDocument()
 
 
-def _extract_as(
-    output_format: str, data: bytes, mime_type: str, timeout_seconds: int
-) -> "kreuzberg.ExtractionResult":
+def _extract_as(output_format: str, data: bytes, mime_type: str) -> "kreuzberg.ExtractionResult":
     import kreuzberg
 
     config = kreuzberg.ExtractionConfig(
@@ -87,12 +96,9 @@ def _extract_as(
         enable_quality_processing=False,
         ocr=None,
         tree_sitter=kreuzberg.TreeSitterConfig(enabled=False),
-        extraction_timeout_secs=timeout_seconds,
     )
     try:
         return kreuzberg.extract_bytes_sync(data, mime_type, config)
-    except kreuzberg.ExtractionTimeoutError as error:
-        raise ParseFailed("Reading the document took too long.") from error
     except kreuzberg.ValidationError as error:
         raise UnsupportedFormat() from error
     except (kreuzberg.KreuzbergError, RuntimeError, OSError, ValueError) as error:

@@ -4,9 +4,10 @@ import lzma
 import struct
 import zipfile
 import zlib
+from types import MappingProxyType
 from typing import Final
 
-from backend.errors import Invalid
+from backend.errors import Invalid, Unavailable
 
 #: What `zipfile` raises for a damaged, encrypted or exotic archive.
 UNREADABLE_ARCHIVE: Final = (
@@ -43,3 +44,42 @@ class BrokenDocument(ParseFailed):
 
 class DocumentTooLarge(ParseFailed):
     """The document is larger than what is read."""
+
+
+class ParsingTookTooLong(ParseFailed):
+    """Reading the document took too long."""
+
+
+class ParsingTookTooMuchMemory(ParseFailed):
+    """Reading the document took too much memory."""
+
+
+class ExpandsTooMuch(ParseFailed):
+    """The document expands to far more than it shows, as no document for people does."""
+
+
+class ParserCrashed(ParseFailed):
+    """The program that reads documents crashed on this one."""
+
+
+class ReaderUnavailable(Unavailable):
+    """No process that reads documents can be started."""
+
+
+#: Failures by name, as the reading process says them.
+KINDS: Final = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            BrokenDocument,
+            DocumentTooLarge,
+            EmptyDocument,
+            EncryptedDocument,
+            ExpandsTooMuch,
+            ParserCrashed,
+            ParsingTookTooLong,
+            ParsingTookTooMuchMemory,
+            UnsupportedFormat,
+        )
+    }
+)

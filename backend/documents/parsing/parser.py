@@ -1,14 +1,14 @@
 """The way in: a file's bytes, its name and what the sender called it, to text in Markdown or as it is."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
 from backend.documents.headings import find_headings
 from backend.documents.parsing import engine
+from backend.documents.parsing.archives import check_archive
 from backend.documents.parsing.cleaning import (
     clean_extracted,
     clean_text,
@@ -16,6 +16,7 @@ from backend.documents.parsing.cleaning import (
     promote_bold_lines,
 )
 from backend.documents.parsing.decoding import decode, looks_binary
+from backend.documents.parsing.document import ParsedDocument
 from backend.documents.parsing.docx import hide_references, show_references
 from backend.documents.parsing.failures import (
     BrokenDocument,
@@ -25,12 +26,14 @@ from backend.documents.parsing.failures import (
     ParseFailed,
     UnsupportedFormat,
 )
+from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.mail import read_mail
+from backend.documents.parsing.markup import words_of_markup
 from backend.documents.parsing.pptx import read_speaker_notes
+from backend.documents.parsing.sheets import cut_sheets
 
-DEFAULT_MAX_BYTES: Final = 32 * 1024 * 1024
-DEFAULT_TIMEOUT_SECONDS: Final = 120
 MAX_TITLE_CHARACTERS: Final = 300
+_MAX_FACT_CHARACTERS: Final = 2000
 
 _PLAIN: Final = "text/plain"
 _MARKDOWN: Final = "text/markdown"
@@ -38,6 +41,12 @@ _HTML: Final = "text/html"
 _MAIL: Final = "message/rfc822"
 _DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_CSV: Final = "text/csv"
+_TSV: Final = "text/tab-separated-values"
+_TABLES: Final = (_CSV, _TSV)
+#: Name of the fact that says that, and of what, a text is the beginning only.
+_TRUNCATED: Final = "truncated"
 
 #: Text formats that are more than their characters; any other text is taken as it is.
 _TEXT_TYPES: Final = MappingProxyType(
@@ -46,13 +55,13 @@ _TEXT_TYPES: Final = MappingProxyType(
         ".md": _MARKDOWN, ".markdown": _MARKDOWN, ".mdown": _MARKDOWN, ".mkd": _MARKDOWN,
         ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML, ".xht": _HTML,
         ".eml": _MAIL,
-        ".csv": "text/csv", ".tsv": "text/tab-separated-values",
+        ".csv": _CSV, ".tsv": _TSV,
         ".rst": "text/x-rst", ".org": "text/x-org", ".tex": "application/x-latex",
         ".ipynb": "application/x-ipynb+json",
     }
 )  # fmt: skip
 _TEXT_TYPE_ALIASES: Final = MappingProxyType(
-    {"text/x-markdown": _MARKDOWN, "application/xhtml+xml": _HTML, "application/csv": "text/csv"}
+    {"text/x-markdown": _MARKDOWN, "application/xhtml+xml": _HTML, "application/csv": _CSV}
 )
 #: Binary formats that hold text, with what files of them are called.
 _BINARY_TYPES: Final = MappingProxyType(
@@ -60,7 +69,7 @@ _BINARY_TYPES: Final = MappingProxyType(
         ".pdf": "application/pdf",
         ".docx": _DOCX,
         ".pptx": _PPTX,
-        ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ".xlsx": _XLSX,
         ".odt": "application/vnd.oasis.opendocument.text",
         ".ods": "application/vnd.oasis.opendocument.spreadsheet",
         ".epub": "application/epub+zip",
@@ -80,51 +89,36 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1
 _HTML_START = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html)\b", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedDocument:
-    """A document's text, never empty: Markdown if `is_markdown`, else as it was.
-
-    `mime_type` is what the bytes turned out to be, which may differ from the name. `language` is what the
-    file claims (BCP 47), `metadata` what else it says about itself (authors, dates, page_count, …).
-    """
-
-    text: str
-    mime_type: str
-    title: str | None
-    is_markdown: bool
-    language: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
 def parse(
-    data: bytes,
-    *,
-    file_name: str,
-    mime_type: str | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+    data: bytes, *, file_name: str, mime_type: str | None = None, limits: Limits | None = None
 ) -> ParsedDocument:
-    """The text of the document in `data`.
+    """The text of the document in `data`, in this process, which only the limits of size and expansion protect: the
+    worker asks a process of its own for it (`reader.py`).
 
     The content decides what it is; `file_name`'s extension and then `mime_type` (as the sender declared it)
-    decide between text formats, which look alike. Raises a `ParseFailed`: `DocumentTooLarge` above
-    `max_bytes`, `EmptyDocument`, `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`.
+    decide between text formats, which look alike. Raises a `ParseFailed`: `DocumentTooLarge`, `EmptyDocument`,
+    `UnsupportedFormat`, `EncryptedDocument`, `BrokenDocument`, `ExpandsTooMuch`.
     """
-    if len(data) > max_bytes:
-        raise DocumentTooLarge(f"The document has {len(data)} bytes; at most {max_bytes} are read.")
+    limits = limits or Limits()
+    if len(data) > limits.max_bytes:
+        raise DocumentTooLarge(f"The document has {len(data)} bytes; at most {limits.max_bytes} are read.")
     if not data.strip(b"\0 \t\r\n\f"):
         raise EmptyDocument()
     suffix = PurePath(file_name).suffix.lower()
     declared, _, parameters = (mime_type or "").partition(";")
     declared = declared.strip().lower()
     if data.startswith(_BINARY_SIGNATURES) or looks_binary(data):
-        return _finished(_parse_binary(data, suffix, declared, timeout_seconds))
+        return _finished(_parse_binary(data, suffix, declared, limits), limits)
     _, _, charset = parameters.partition("charset=")
-    return _finished(_parse_text(data, suffix, declared, charset.strip(" \"'"), timeout_seconds))
+    return _finished(_parse_text(data, suffix, declared, charset.strip(" \"'"), limits), limits)
 
 
-def _finished(document: ParsedDocument) -> ParsedDocument:
+def _finished(document: ParsedDocument, limits: Limits) -> ParsedDocument:
     text = clean_text(document.text)
+    metadata = {name: clean_text(value)[:_MAX_FACT_CHARACTERS] for name, value in document.metadata.items()}
+    if len(text) > limits.max_characters:
+        text = _beginning(text, limits.max_characters)
+        metadata[_TRUNCATED] = _notice(limits)
     if not text.strip():
         raise EmptyDocument()
     title = document.title
@@ -132,11 +126,20 @@ def _finished(document: ParsedDocument) -> ParsedDocument:
         # A title stands near the top; there is no need to read a whole book for it.
         title = next((heading.path[-1] for heading in find_headings(text[:20_000])), None)
     title = " ".join(clean_text(title or "").lstrip("# ").split())[:MAX_TITLE_CHARACTERS] or None
-    metadata = {name: clean_text(value) for name, value in document.metadata.items()}
     return replace(document, text=text, title=title, metadata=metadata)
 
 
-def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int) -> ParsedDocument:
+def _beginning(text: str, characters: int) -> str:
+    """At most so many characters of `text`, to the end of a line if one ends near."""
+    end = text.rfind("\n", characters - characters // 10, characters)
+    return text[: end if end > 0 else characters].rstrip()
+
+
+def _notice(limits: Limits) -> str:
+    return f"Only about the first {limits.max_characters:,} characters of the document were read."
+
+
+def _parse_binary(data: bytes, suffix: str, declared: str, limits: Limits) -> ParsedDocument:
     found = engine.detect_type(data)
     named = _BINARY_TYPES.get(suffix, declared)
     if data.startswith(_OLE_SIGNATURE):
@@ -153,9 +156,12 @@ def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int)
         if suffix in _BINARY_TYPES:
             raise BrokenDocument(f"The document is damaged, or is no {suffix[1:].upper()} file.")
         raise UnsupportedFormat(f"Documents of type {found or declared or 'unknown'} cannot be read.")
-    shown = engine.extract(
-        hide_references(data) if found == _DOCX else data, found, timeout_seconds=timeout_seconds
-    )
+    is_cut = False
+    if data.startswith(b"PK"):
+        check_archive(data, limits)
+    if found == _XLSX:
+        data, is_cut = cut_sheets(data, max_characters=limits.max_characters)
+    shown = engine.extract(hide_references(data) if found == _DOCX else data, found)
     text = shown.text
     if found == _DOCX:
         text = show_references(text)
@@ -164,15 +170,14 @@ def _parse_binary(data: bytes, suffix: str, declared: str, timeout_seconds: int)
         text = promote_bold_lines(text)
         if notes := read_speaker_notes(data):
             text = "\n\n".join((text, "## Speaker notes", *notes))
-    return ParsedDocument(text, found, shown.title, True, shown.language, shown.facts)
+    facts = {**shown.facts, _TRUNCATED: _notice(limits)} if is_cut else shown.facts
+    return ParsedDocument(text, found, shown.title, True, shown.language, facts)
 
 
-def _parse_text(
-    data: bytes, suffix: str, declared: str, charset: str, timeout_seconds: int
-) -> ParsedDocument:
+def _parse_text(data: bytes, suffix: str, declared: str, charset: str, limits: Limits) -> ParsedDocument:
     kind = _TEXT_TYPES.get(suffix) or _TEXT_TYPE_ALIASES.get(declared, declared)
     if kind == _MAIL:
-        return _parse_mail(data, timeout_seconds)
+        return _parse_mail(data, limits)
     if not charset and (found := _META_CHARSET.search(data[:2048])):
         charset = found[1].decode("ascii")
     text = decode(data, declared=charset or None)
@@ -183,24 +188,32 @@ def _parse_text(
     if kind not in _TEXT_TYPES.values() or kind == _PLAIN:
         return ParsedDocument(text, _PLAIN, None, False)
     try:
-        return _extract_text(text, kind, timeout_seconds)
+        return _extract_text(text, kind, limits)
     except (BrokenDocument, UnsupportedFormat):
         # It says it is a table or a notebook and is not; its characters can be read all the same.
         return ParsedDocument(text, _PLAIN, None, False)
 
 
-def _extract_text(text: str, kind: str, timeout_seconds: int) -> ParsedDocument:
-    shown = engine.extract(clean_text(text).encode(), kind, timeout_seconds=timeout_seconds)
+def _extract_text(text: str, kind: str, limits: Limits) -> ParsedDocument:
+    facts = {}
+    if kind in _TABLES and len(text) > limits.max_characters:
+        # Before it is read: every row would cost the library many times its length.
+        text, facts = _beginning(text, limits.max_characters), {_TRUNCATED: _notice(limits)}
+    shown = engine.extract(clean_text(text).encode(), kind)
     rendered = drop_front_matter(shown.text) if kind == _HTML else shown.text
-    return ParsedDocument(clean_extracted(rendered), kind, shown.title, True, shown.language, shown.facts)
+    if kind == _HTML and not rendered.strip():
+        rendered = words_of_markup(text)
+    return ParsedDocument(
+        clean_extracted(rendered), kind, shown.title, True, shown.language, {**shown.facts, **facts}
+    )
 
 
-def _parse_mail(data: bytes, timeout_seconds: int) -> ParsedDocument:
+def _parse_mail(data: bytes, limits: Limits) -> ParsedDocument:
     mail = read_mail(data)
     body = mail.body
     if mail.is_html:
         try:
-            body = _extract_text(body, _HTML, timeout_seconds).text
+            body = _extract_text(body, _HTML, limits).text
         except ParseFailed:
             body = ""
     if not (body.strip() or mail.subject):

@@ -13,6 +13,7 @@ from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database
 from backend.documents.parsing.failures import ParseFailed
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, prepare
@@ -53,6 +54,7 @@ def import_files(
     db: Database,
     configs: ConfigFollower,
     embedder: Embedder,
+    reader: DocumentReader,
     tenant_id: UUID,
     folder: Path,
     files: list[Path],
@@ -79,7 +81,7 @@ def import_files(
             yield Outcome(path, "unchanged")
             continue
         try:
-            document = prepare(item, source_type="file", embedder=embedder, config=config)
+            document = prepare(item, source_type="file", embedder=embedder, config=config, reader=reader)
         except ParseFailed as error:
             yield Outcome(path, "failed", error.message)
             continue

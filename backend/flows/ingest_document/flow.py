@@ -9,8 +9,8 @@ import structlog
 
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
-from backend.documents.chunking import chunk
-from backend.documents.parsing.parser import parse
+from backend.documents.parsing.limits import Limits
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import NewChunk, NewDocument
 from backend.embeddings.known import EmbedderPair
 from backend.embeddings.providers.contract import Embedder
@@ -29,27 +29,34 @@ def fingerprint(item: SourceItem) -> bytes:
     return hashlib.sha256(hashlib.sha256(item.body).digest() + facts.encode()).digest()
 
 
-def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig) -> NewDocument:
+def prepare(
+    item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig, reader: DocumentReader
+) -> NewDocument:
     """The item as a document with chunks and vectors, as `config` says. Slow: no transaction may be open.
 
     Raises:
         ParseFailed: it cannot be read, with the reason for a person.
+        ReaderUnavailable: nothing can be read here now, which is no fault of the item.
         EmbeddingFailed: the model does not answer; nothing is stored with a missing vector.
     """
-    parsed = parse(
+    read = reader.read(
         item.body,
         file_name=item.file_name,
         mime_type=item.mime_type,
-        max_bytes=config.max_bytes,
-        timeout_seconds=config.timeout_seconds,
-    )
-    title = _storable(item.title or parsed.title or item.file_name)
-    passages = chunk(
-        parsed.text,
-        is_markdown=parsed.is_markdown,
+        limits=Limits(
+            max_bytes=config.max_bytes,
+            max_characters=config.max_characters,
+            timeout_seconds=config.timeout_seconds,
+            max_memory_bytes=config.max_memory_bytes,
+            max_expanded_bytes=config.max_expanded_bytes,
+            max_expansion_ratio=config.max_expansion_ratio,
+            max_archive_entries=config.max_archive_entries,
+        ),
         max_characters=config.chunk_characters,
         overlap=config.chunk_overlap,
     )
+    parsed, passages = read.document, read.passages
+    title = _storable(item.title or parsed.title or item.file_name)
     # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
     texts = [in_context(title, p.heading_path, p.text) for p in passages]
     vectors = embedder.embed(texts)
@@ -88,7 +95,7 @@ def prepare(item: SourceItem, *, source_type: str, embedder: Embedder, config: P
 
 
 def try_to_prepare(
-    item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig
+    item: SourceItem, *, source_type: str, embedder: Embedder, config: ParserConfig, reader: DocumentReader
 ) -> NewDocument | str:
     """What `prepare` makes of the item, or why it cannot be taken, for a person: one item that breaks a parser must
     not stop all others.
@@ -96,7 +103,7 @@ def try_to_prepare(
     Raises what is no fault of the item: EmbeddingFailed and other kinds of Unavailable.
     """
     try:
-        return prepare(item, source_type=source_type, embedder=embedder, config=config)
+        return prepare(item, source_type=source_type, embedder=embedder, config=config, reader=reader)
     except Unavailable:
         raise
     except StateError as error:

@@ -22,6 +22,7 @@ from backend.connectors.providers.provider import Provider, open_with
 from backend.connectors.removals.repository import RemovalRepository
 from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database, Session
+from backend.documents.parsing.reader import DocumentReader
 from backend.embeddings.providers.contract import Embedder, EmbeddingFailed
 from backend.errors import StateError
 from backend.flows.sync_connector.credentials import CredentialKeeper, Held
@@ -55,6 +56,7 @@ class SyncHandler:
     keeper: CredentialKeeper
     embedder_for: Callable[[UUID], Embedder]
     configs: ConfigFollower
+    reader: DocumentReader
     providers: Mapping[str, Provider]
     api_bases: Mapping[str, str]
     allow_private_addresses: bool = False
@@ -88,6 +90,7 @@ class SyncHandler:
             source_type=(provider.source_type if provider else "") or connector.type,
             embedder=self.embedder_for(tenant_id),
             configs=self.configs,
+            reader=self.reader,
             should_stop=should_stop,
         )
         try:

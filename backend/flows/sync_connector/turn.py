@@ -25,6 +25,7 @@ from backend.connectors.providers.contract import (
     Source,
 )
 from backend.db.transaction import Database
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
@@ -64,20 +65,18 @@ class Turn:
         source_type: str,
         embedder: Embedder,
         configs: ConfigFollower,
+        reader: DocumentReader,
         should_stop: Callable[[], bool],
     ) -> None:
         self._db = db
         self._claim = claim
         self._connector = connector
-        self._tenant_id = claim.tenant_id
-        self._run_id = run_id
+        self._tenant_id, self._run_id = claim.tenant_id, run_id
         self._actor = f"worker {claim.worker_id}"
-        self._source_type = source_type
-        self._embedder = embedder
-        self._configs = configs
+        self._source_type, self._embedder = source_type, embedder
+        self._configs, self._reader = configs, reader
         self._should_stop = should_stop
-        self._pass_number = 0
-        self._is_full = False
+        self._pass_number, self._is_full = 0, False
         self._batch = Batch()
         self._unavailable: list[Entry] = []
         self._ahead = 0
@@ -243,8 +242,13 @@ class Turn:
         if is_unchanged:
             self._batch.settle(entry)
             return
-        config = self._configs.current(self._tenant_id, ParserConfig)
-        document = try_to_prepare(item, source_type=self._source_type, embedder=self._embedder, config=config)
+        document = try_to_prepare(
+            item,
+            source_type=self._source_type,
+            embedder=self._embedder,
+            config=self._configs.current(self._tenant_id, ParserConfig),
+            reader=self._reader,
+        )
         if isinstance(document, str):
             self._batch.fail(entry, "parse", document)
             return

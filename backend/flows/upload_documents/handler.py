@@ -11,6 +11,7 @@ from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
+from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import NewDocument
 from backend.documents.review.repository import ReviewRepository
 from backend.documents.uploads.repository import UploadRepository
@@ -30,6 +31,7 @@ class UploadHandler:
     db: Database
     embedder_for: Callable[[UUID], Embedder]
     configs: ConfigFollower
+    reader: DocumentReader
 
     def run(self, claim: Claim, _should_stop: Callable[[], bool]) -> None:
         """Makes a document of the file, or writes down why it cannot be one; once, whoever tries how often.
@@ -85,6 +87,7 @@ class UploadHandler:
             source_type="file",
             embedder=self.embedder_for(upload.tenant_id),
             config=self.configs.current(upload.tenant_id, ParserConfig),
+            reader=self.reader,
         )
 
 

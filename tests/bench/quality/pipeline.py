@@ -15,6 +15,7 @@ from backend.flows.ingest_document.flow import prepare
 from backend.flows.ingest_document.store import store_all
 from tests.bench.quality.baselines import Passage
 from tests.conftest import TestDatabase
+from tests.readers import shared_reader
 
 #: Passages a search returns; enough that ten documents are among them.
 _DEPTH = 100
@@ -78,7 +79,9 @@ def ingest(
     failed = {}
     for item in documents:
         try:
-            document = prepare(item, source_type="file", embedder=embedder, config=ParserConfig())
+            document = prepare(
+                item, source_type="file", embedder=embedder, config=ParserConfig(), reader=shared_reader()
+            )
         except ParseFailed as error:
             failed[item.external_id] = error.message
             continue

@@ -19,6 +19,7 @@ from backend.flows.ingest_document.flow import prepare
 from backend.flows.ingest_document.store import store_all
 from backend.knowledge.repository import GraphRepository
 from tests.conftest import Account, TestDatabase
+from tests.readers import shared_reader
 
 Graph = tuple[list[str], set[tuple[str, str, str]]]
 
@@ -48,7 +49,10 @@ def item(number: int, author: str | None, **metadata: Any) -> SourceItem:
 def store(db: Database, account: Account, embedder: LocalEmbedder) -> Callable[..., int]:
     def run(*items: SourceItem) -> int:
         documents = [
-            prepare(one, source_type="github", embedder=embedder, config=ParserConfig()) for one in items
+            prepare(
+                one, source_type="github", embedder=embedder, config=ParserConfig(), reader=shared_reader()
+            )
+            for one in items
         ]
         with db.transaction(account.tenant_id) as session:
             return len(store_all(session, account.tenant_id, None, documents))
@@ -133,7 +137,13 @@ def test_transaction_that_fails_leaves_neither_document_nor_facts(
 ) -> None:
     def fail() -> None:
         with db.transaction(account.tenant_id) as session:
-            document = prepare(item(1, "ada"), source_type="github", embedder=embedder, config=ParserConfig())
+            document = prepare(
+                item(1, "ada"),
+                source_type="github",
+                embedder=embedder,
+                config=ParserConfig(),
+                reader=shared_reader(),
+            )
             assert len(store_all(session, account.tenant_id, None, [document])) == 1
             raise ZeroDivisionError
 
@@ -151,7 +161,9 @@ def test_import_makes_documents_known_to_the_graph(
     configs = ConfigFollower(db, Listener(database.url))
     for _ in range(2):
         outcomes = list(
-            import_files(db, configs, embedder, account.tenant_id, tmp_path, find_files(tmp_path))
+            import_files(
+                db, configs, embedder, shared_reader(), account.tenant_id, tmp_path, find_files(tmp_path)
+            )
         )
     assert {o.state for o in outcomes} == {"unchanged"}
     entities, relations = graph(db, account)

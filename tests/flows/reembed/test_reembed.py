@@ -27,6 +27,7 @@ from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase, clone
+from tests.readers import shared_reader
 
 DOCUMENTS = 7
 
@@ -87,7 +88,9 @@ class Scene:
             updated_at=None,
             metadata={},
         )
-        document = prepare(item, source_type="file", embedder=embedder, config=ParserConfig())
+        document = prepare(
+            item, source_type="file", embedder=embedder, config=ParserConfig(), reader=shared_reader()
+        )
         with self.db.transaction(self.tenant_id) as session:
             store_all(session, self.tenant_id, None, [document])
 

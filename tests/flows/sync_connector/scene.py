@@ -40,6 +40,7 @@ from backend.sync.models import SyncError, SyncPosition, SyncRun
 from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import SyncRunRepository
 from tests.conftest import Account, TestDatabase
+from tests.readers import shared_reader
 
 TOKEN = Credentials("the-token", "refresh-1", None, ("repo",), "bearer")
 
@@ -179,6 +180,7 @@ class Scene:
             keeper=CredentialKeeper(self.db, keyring, self.oauth_providers),
             embedder_for=lambda _: embedder,
             configs=ConfigFollower(self.db, Listener(database.url)),
+            reader=shared_reader(),
             providers={"github": cast(Provider, provider)},
             api_bases={},
         )

@@ -38,6 +38,7 @@ from tests.emulators.google_seed import (
     thread_sentence,
 )
 from tests.emulators.scripted import json_reply
+from tests.readers import shared_reader
 
 THREADS, FILES = 40, 60
 VERIFIER = "a-verifier-of-at-least-forty-three-characters-0123456789"
@@ -68,6 +69,7 @@ class Workspace:
             keeper=CredentialKeeper(self.db, keyring, {name: self.oauth}),
             embedder_for=lambda _: LocalEmbedder(),
             configs=ConfigFollower(self.db, Listener(database.url)),
+            reader=shared_reader(),
             providers={name: provider},
             api_bases={name: google.base_url},
         )

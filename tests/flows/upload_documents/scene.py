@@ -14,6 +14,7 @@ from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
 from tests.conftest import TestDatabase
+from tests.readers import shared_reader
 
 
 class Bench:
@@ -22,7 +23,10 @@ class Bench:
     def __init__(self, database: TestDatabase, embedder: Embedder) -> None:
         self.db: Database = database.db
         self.handler = UploadHandler(
-            self.db, lambda _tenant: embedder, ConfigFollower(self.db, Listener(database.url))
+            self.db,
+            lambda _tenant: embedder,
+            ConfigFollower(self.db, Listener(database.url)),
+            shared_reader(),
         )
         self.worker_id = self.register()
 

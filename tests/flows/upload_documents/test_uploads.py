@@ -9,13 +9,13 @@ import pytest
 from werkzeug.test import TestResponse
 
 from backend.configs.repository import ConfigRepository
-from backend.configs.schemas import UploadConfig
+from backend.configs.schemas import ParserConfig, UploadConfig
 from backend.db.embedded import EmbeddedPostgres
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository
 from tests.conftest import TestDatabase, clone
-from tests.documents.samples import make_docx, make_xlsx
+from tests.documents.samples import make_docx, make_xlsx, make_zip, replace_member
 from tests.emulators.scripted import Reply, Request, scripted_server
 from tests.flows.upload_documents.scene import Bench
 from tests.tenants.instances import Instance, Person, problem, web_instance
@@ -188,6 +188,25 @@ def test_what_cannot_be_read_is_named_with_the_reason_and_the_rest_stays(
             "SELECT file_name FROM uploads WHERE tenant_id = %s AND body IS NOT NULL", (person.tenant_id,)
         ).fetchall()
     assert kept == [("plan.md",)]
+
+
+def test_document_that_takes_too_much_is_named_with_the_reason(
+    web: Instance, bench: Bench, person: Person
+) -> None:
+    bomb = make_zip({"word/document.xml": b" " * (60 * 1024 * 1024)})
+    with web.services.db.transaction(person.tenant_id) as session:
+        ConfigRepository(session).publish(
+            person.tenant_id, ParserConfig(max_memory_bytes=64 * 1024 * 1024), expected=None
+        )
+    paragraphs = b"<w:p><w:r><w:t>Hello, how are you today</w:t></w:r></w:p>" * 200_000
+    body = b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>'
+    greedy = replace_member(make_docx(), "word/document.xml", body + paragraphs + b"</w:body></w:document>")
+    hand_in(web, person, ("bomb.docx", bomb), ("greedy.docx", greedy), ("plan.md", PLAN))
+    bench.work()
+    failed = {u["file_name"]: u["reason"] for u in uploads(web, person, "?state=failed")}
+    assert "times its size" in failed["bomb.docx"]
+    assert failed["greedy.docx"] == "Reading the document took more than 64 MB of memory."
+    assert [d["title"] for d in documents(web, person)] == ["Moving"]
 
 
 def test_answer_names_each_failure_and_does_not_claim_all(

@@ -1,0 +1,14 @@
+"""One reader for all tests: starting a process for each would take them minutes."""
+
+import atexit
+from functools import cache
+
+from backend.documents.parsing.reader import DocumentReader
+
+
+@cache
+def shared_reader() -> DocumentReader:
+    """Two processes, started when they are needed, ended with the tests."""
+    reader = DocumentReader(2)
+    atexit.register(reader.close)
+    return reader
