@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> Report:
             " ranking alone, through the product. bare: the body of that statement with the same numbers, past row level"
             " security, straight through the driver. Goal: retrieve at most 1.3 times bare at the median.",
             "recall10: of the ten nearest passages by meaning, those among the candidates. short: answers with fewer"
-            " passages than match, with no filter, with one that leaves a twentieth, with one of dates.",
+            " passages than match, with no filter, with one that leaves a twentieth, and with one by date that leaves half.",
             f"Loaded in {loaded.seconds - loaded.indexing_seconds:.0f} s, its other indexes made in"
             f" {loaded.indexing_seconds:.0f} s; {built} vector indexes in {build_seconds:.0f} s.",
             *notes,
