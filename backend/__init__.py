@@ -34,16 +34,21 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     jobs/          jobs, workers, schedules          enqueue, claim, hold, complete, fail, release_stalled
     keys/          signing_keys (sealed)             make the first, rotate, replace at once; follower.py signs
     sync/          sync_runs, sync_errors            how far a sync is; stream.py follows it
-    documents/     documents, chunks, uploads        parsing/ and chunking.py turn bytes into passages
+    documents/     documents, chunks, uploads        parsing/ and chunking.py turn bytes into passages; vectors/
     configs/       config_versions                   publish, withdraw, history, restore; follower.py holds copies
     ops/           instances                         which processes run, and how far they follow
     limits/        rate_limits, idempotency_keys     take, give back; claim, answer (once), release
     knowledge/     entity_aliases, graph_*           record, replace, forget, neighbours; who is related to what
+<<<<<<< HEAD
     embeddings/    embedding_cache (pgvector)        text to vectors: local, or any OpenAI-compatible server
     components/    tenant_components (BYTEA)         built once for all processes: lexicon.py, vocabulary.py
+=======
+    embeddings/    embedding_cache, serving_models   text to vectors: local, or any OpenAI-compatible server
+    components/    tenant_components (BYTEA)         built once for all processes; lexicon.py is one
+>>>>>>> reindex
     chats/         chats, chat_messages              each person's own conversations
     searches/      searches, feedback                what was asked, and how it went
-    search/        the hybrid query, answers
+    search/        the hybrid query, answers; indexes/ of large tenants' vectors
     flows/         the product's verbs; each may use several rooms in one transaction
 
 Directions, kept by tests/architecture: app -> flows -> rooms -> tenants -> db -> errors, and inside a room
