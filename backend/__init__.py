@@ -39,13 +39,8 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
     ops/           instances                         which processes run, and how far they follow
     limits/        rate_limits, idempotency_keys     take, give back; claim, answer (once), release
     knowledge/     entity_aliases, graph_*           record, replace, forget, neighbours; who is related to what
-<<<<<<< HEAD
-    embeddings/    embedding_cache (pgvector)        text to vectors: local, or any OpenAI-compatible server
-    components/    tenant_components (BYTEA)         built once for all processes: lexicon.py, vocabulary.py
-=======
     embeddings/    embedding_cache, serving_models   text to vectors: local, or any OpenAI-compatible server
-    components/    tenant_components (BYTEA)         built once for all processes; lexicon.py is one
->>>>>>> reindex
+    components/    tenant_components (BYTEA)         built once for all processes: lexicon.py, vocabulary.py
     chats/         chats, chat_messages              each person's own conversations
     searches/      searches, feedback                what was asked, and how it went
     search/        the hybrid query, answers; indexes/ of large tenants' vectors
