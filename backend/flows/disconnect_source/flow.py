@@ -87,7 +87,7 @@ class DisconnectSource:
                 is_removing = True
         if not was_stored or provider.auth_type == "config":
             return Outcome(is_revoked=True, is_removing=is_removing)
-        credentials = None if opened is None else Credentials.from_json(opened)
+        credentials = None if opened is None else _understood(opened)
         if credentials is not None and channel is not None:
             credentials = self._stop_calls(provider, channel, credentials)
         return Outcome(is_revoked=self._revoke(provider, credentials), is_removing=is_removing)
@@ -128,3 +128,11 @@ def _ask_for_removal(session: Session, connector: Connector, requested_by: UUID)
             connector.tenant_id, FORGET_KIND, {"connector_id": str(connector.id)}
         )
         removals.attach_job(connector.tenant_id, connector.id, job_id)
+
+
+def _understood(secret: bytes) -> Credentials | None:
+    """The credentials, or None for what no version of this product can use: that can only be forgotten."""
+    try:
+        return Credentials.from_json(secret)
+    except (ValueError, KeyError):
+        return None

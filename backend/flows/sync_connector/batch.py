@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from backend.connectors.providers.contract import Entry, ItemFailure
 from backend.db.transaction import Session
 from backend.documents.repository import NewDocument
@@ -14,6 +16,8 @@ from backend.sync.failures.repository import Failure, SyncErrorRepository
 from backend.sync.items.repository import Dealt, SyncItemRepository
 from backend.sync.positions.repository import SyncPositionRepository
 from backend.sync.repository import PageResult
+
+ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
 
 #: A batch is written when it has so many documents or characters, or is so old.
 _BATCH_DOCUMENTS: Final = 20

@@ -10,8 +10,6 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from prometheus_client import Counter
-
 from backend.configs.follower import ConfigFollower
 from backend.configs.schemas import ParserConfig
 from backend.connectors.models import Connector
@@ -29,14 +27,12 @@ from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import DocumentRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
-from backend.flows.sync_connector.batch import Batch
+from backend.flows.sync_connector.batch import ITEMS, Batch
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.sync.items.repository import Known, SyncItemRepository
 from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import SyncRunRepository
-
-ITEMS = Counter("secondbrain_sync_items_total", "Items dealt with by this process", ["connector", "outcome"])
 
 #: A run is written to at most so often; what changes in between is written together, the last always.
 _SECONDS_BETWEEN_WRITES: Final = 0.1
