@@ -34,6 +34,7 @@ REQUEST_SECONDS = Histogram(
 )
 
 _ME = "/api/auth/me"
+_NO_OBJECT = "This must be a JSON object, sent as application/json."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -208,7 +209,10 @@ def _in_plain_words() -> Response:
 
 def _validation_problem(error: ValidationError) -> Response:
     errors = [
-        {"field": ".".join(map(str, e["loc"])) or "body", "message": e["msg"]}
+        {
+            "field": ".".join(map(str, e["loc"])) or "body",
+            "message": _NO_OBJECT if e["type"] == "model_type" else e["msg"].removeprefix("Value error, "),
+        }
         for e in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     first = errors[0]

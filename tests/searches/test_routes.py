@@ -53,6 +53,20 @@ def test_search_is_written_down_with_what_it_found(web: Instance, person: Person
     assert entry["result_count"] == 1
 
 
+def test_question_with_a_nul_is_written_down_without_it(web: Instance, person: Person) -> None:
+    answer = ask(web, person, "zeppelin\0 morning")
+    (entry,) = log(web, person)
+    assert (entry["id"], entry["query"]) == (answer["search_id"], "zeppelin  morning")
+
+
+@pytest.mark.parametrize("body", ["{", "[1]", ""])
+def test_body_that_is_no_object_is_refused_plainly(web: Instance, person: Person, body: str) -> None:
+    refused = web.call("POST", "/api/search", person, data=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 400
+    assert refused.json is not None
+    assert refused.json["error"] == "body: This must be a JSON object, sent as application/json."
+
+
 def test_what_is_not_answered_can_be_listed(web: Instance, person: Person) -> None:
     ask(web, person)
     ask(web, person, "xylophone quartz jubilee?")

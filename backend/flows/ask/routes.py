@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from backend.flows.ask.exchange import check_conversation, keep_exchange
 from backend.flows.ask.flow import Found, Reply, find, write
@@ -42,7 +42,12 @@ class DocumentFilters(BaseModel):
 
 
 class Question(BaseModel):
-    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    # No text in Postgres holds a NUL, and no question needs one.
+    query: Annotated[
+        str,
+        BeforeValidator(lambda value: value.replace("\0", " ") if isinstance(value, str) else value),
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
+    ]
     conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
     top_k: int = Field(15, ge=1, le=50)
     include_sources: bool = True
