@@ -18,6 +18,8 @@ from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.disconnect_source.flow import FORGET_KIND
 from backend.flows.disconnect_source.handler import ForgetSourceHandler
 from backend.flows.ingest_document.store import REEMBED_KIND
+from backend.flows.recut_documents.flow import RECUT_KIND
+from backend.flows.recut_documents.handler import RecutHandler
 from backend.flows.reembed.flow import begin_due_changes
 from backend.flows.reembed.handler import ReembedHandler
 from backend.flows.rotate_keys.flow import maintain_keys
@@ -173,6 +175,7 @@ def work(settings: Settings) -> None:
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
             UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs, reader),
+            RECUT_KIND: RecutHandler(services.db, services.storing_embedder, services.configs, reader),
             REEMBED_KIND: ReembedHandler(services.db, services.known_embedders.find),
             WATCH_KIND: WatchSourceHandler(
                 services.db,

@@ -1506,6 +1506,7 @@ CREATE TABLE public.documents (
     reviewed_at timestamp with time zone,
     review_note text,
     deleted_by uuid,
+    cut_as text,
     CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
     CONSTRAINT ck_documents_confidence_is_a_share CHECK (((classification_confidence >= (0)::double precision) AND (classification_confidence <= (1)::double precision))),
     CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
@@ -1632,6 +1633,28 @@ COMMENT ON COLUMN public.documents.review_note IS 'What they wrote about it';
 -- Name: COLUMN documents.deleted_by; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.documents.deleted_by IS 'Who deleted it here';
+
+-- Name: COLUMN documents.cut_as; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition; none before that was kept';
+
+-- Name: document_cuts; Type: VIEW; Schema: ops; Owner: secondbrain_operator
+
+CREATE VIEW ops.document_cuts AS
+ SELECT t.slug AS tenant,
+    d.cut_as,
+    count(*) AS documents
+   FROM (public.documents d
+     JOIN public.tenants t ON ((t.id = d.tenant_id)))
+  WHERE (d.deleted_at IS NULL)
+  GROUP BY t.slug, d.cut_as
+  ORDER BY t.slug, (count(*)) DESC;
+
+ALTER VIEW ops.document_cuts OWNER TO secondbrain_operator;
+
+-- Name: VIEW document_cuts; Type: COMMENT; Schema: ops; Owner: secondbrain_operator
+
+COMMENT ON VIEW ops.document_cuts IS 'How many documents were cut by which settings; POST /api/admin/parser/apply cuts them anew';
 
 -- Name: documents; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -5455,6 +5478,14 @@ GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
 -- Name: COLUMN documents.status; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(status) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.cut_as; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(cut_as) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: TABLE document_cuts; Type: ACL; Schema: ops; Owner: secondbrain_operator
+
+GRANT SELECT ON TABLE ops.document_cuts TO secondbrain_readonly;
 
 -- Name: TABLE documents; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

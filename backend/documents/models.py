@@ -100,6 +100,9 @@ class Document(Base):
     reviewed_by: Mapped[UUID | None] = mapped_column(comment="Who confirmed or rejected it last")
     reviewed_at: Mapped[Moment | None] = mapped_column(comment="When that was")
     review_note: Mapped[Words | None] = mapped_column(comment="What they wrote about it")
+    cut_as: Mapped[Words | None] = mapped_column(
+        comment="How its passages were cut and indexed: characters/overlap/edition; none before that was kept"
+    )
     source_created_at: Mapped[Moment | None] = mapped_column(comment="When it was written at the source")
     source_updated_at: Mapped[Moment | None] = mapped_column(comment="When it last changed at the source")
     created_at: Mapped[CreatedAt]

@@ -55,6 +55,8 @@ class NewDocument:
     source_updated_at: datetime | None
     embedding_model: str
     chunks: Sequence[NewChunk]
+    cut_as: str | None = None
+    """How its passages were cut, as `cuts` says it."""
     id: UUID | None = None
     """Its identity here, if it has one already; else it gets one."""
 
@@ -152,6 +154,7 @@ class DocumentRepository:
             "content_sha256": new.content_sha256,
             "byte_size": new.byte_size,
             Document.details: dict(new.metadata),
+            "cut_as": new.cut_as,
             "source_created_at": new.source_created_at,
             "source_updated_at": new.source_updated_at,
             "updated_at": func.now(),

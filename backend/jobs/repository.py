@@ -230,6 +230,15 @@ class JobRepository(JobStatements):
             )
         )
 
+    def find_unfinished(self, tenant_id: UUID, kind: str) -> UUID | None:
+        """The tenant's job of that kind which waits or runs, the oldest if there are several."""
+        return self._session.scalar(
+            select(Job.id)
+            .where(Job.tenant_id == tenant_id, Job.kind == kind, Job.state.in_(("queued", "running")))
+            .order_by(Job.id)
+            .limit(1)
+        )
+
     def find(self, tenant_id: UUID, job_id: UUID) -> Job | None:
         """The tenant's job."""
         return self._session.scalar(select(Job).where(Job.tenant_id == tenant_id, Job.id == job_id))

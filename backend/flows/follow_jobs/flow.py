@@ -6,6 +6,7 @@ from uuid import UUID
 from backend.db.transaction import Session
 from backend.documents.uploads.repository import UploadRepository
 from backend.errors import Conflict, NotFound
+from backend.flows.recut_documents.flow import RECUT_KIND
 from backend.flows.sync_connector.flow import JOB_KIND as SYNC_KIND
 from backend.flows.sync_connector.flow import cancel_sync
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
@@ -53,7 +54,7 @@ def stop_job(session: Session, tenant_id: UUID, job_id: UUID, *, by: UUID) -> Fo
     """
     followed = follow_job(session, tenant_id, job_id)
     job = followed.job
-    if job.kind not in (SYNC_KIND, UPLOAD_KIND):
+    if job.kind not in (SYNC_KIND, UPLOAD_KIND, RECUT_KIND):
         raise JobNotStoppable
     if job.finished_at is not None:
         return followed

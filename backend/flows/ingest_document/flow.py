@@ -9,6 +9,8 @@ import structlog
 
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
+from backend.documents.cuts.repository import cut_as
+from backend.documents.parsing.document import Chunk
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import NewChunk, NewDocument
@@ -43,26 +45,12 @@ def prepare(
         item.body,
         file_name=item.file_name,
         mime_type=item.mime_type,
-        limits=Limits(
-            max_bytes=config.max_bytes,
-            max_characters=config.max_characters,
-            timeout_seconds=config.timeout_seconds,
-            max_memory_bytes=config.max_memory_bytes,
-            max_expanded_bytes=config.max_expanded_bytes,
-            max_expansion_ratio=config.max_expansion_ratio,
-            max_archive_entries=config.max_archive_entries,
-        ),
+        limits=limits_of(config),
         max_characters=config.chunk_characters,
         overlap=config.chunk_overlap,
     )
     parsed, passages = read.document, read.passages
     title = _storable(item.title or parsed.title or item.file_name)
-    # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
-    texts = [in_context(title, p.heading_path, p.text) for p in passages]
-    vectors = embedder.embed(texts)
-    more = {}
-    if isinstance(embedder, EmbedderPair):
-        more[embedder.following.model] = embedder.following.embed(texts)
     return NewDocument(
         external_id=item.external_id,
         source_type=source_type,
@@ -79,18 +67,45 @@ def prepare(
         source_created_at=item.created_at,
         source_updated_at=item.updated_at,
         embedding_model=embedder.model,
-        chunks=[
-            NewChunk(
-                ordinal=passage.ordinal,
-                text=passage.text,
-                heading_path=passage.heading_path,
-                start_offset=passage.start,
-                end_offset=passage.end,
-                embedding=vector.tolist(),
-                more_embeddings={model: made[place].tolist() for model, made in more.items()},
-            )
-            for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
-        ],
+        chunks=chunks_of(title, passages, embedder),
+        cut_as=cut_as(config.chunk_characters, config.chunk_overlap),
+    )
+
+
+def chunks_of(title: str, passages: Sequence[Chunk], embedder: Embedder) -> list[NewChunk]:
+    """`passages` of the document called `title`, with their vectors. Raises EmbeddingFailed."""
+    # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
+    texts = [in_context(title, p.heading_path, p.text) for p in passages]
+    vectors = embedder.embed(texts)
+    more = {}
+    if isinstance(embedder, EmbedderPair):
+        more[embedder.following.model] = embedder.following.embed(texts)
+    return [
+        NewChunk(
+            ordinal=passage.ordinal,
+            text=passage.text,
+            heading_path=passage.heading_path,
+            start_offset=passage.start,
+            end_offset=passage.end,
+            embedding=vector.tolist(),
+            more_embeddings={model: made[place].tolist() for model, made in more.items()},
+        )
+        for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
+    ]
+
+
+def limits_of(
+    config: ParserConfig, *, max_bytes: int | None = None, max_characters: int | None = None
+) -> Limits:
+    """What reading a document may take, as `config` says, unless more is known."""
+    return Limits(
+        max_bytes=config.max_bytes if max_bytes is None else max_bytes,
+        max_characters=config.max_characters if max_characters is None else max_characters,
+        timeout_seconds=config.timeout_seconds,
+        max_memory_bytes=config.max_memory_bytes,
+        max_expanded_bytes=config.max_expanded_bytes,
+        max_expansion_ratio=config.max_expansion_ratio,
+        max_archive_entries=config.max_archive_entries,
     )
 
 

@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import ParserConfig
+from backend.documents.cuts.repository import CutRepository
+from backend.flows.recut_documents.flow import apply_parser, wanted_cut
 from backend.flows.reload_parser.flow import Running, list_parsers
 from backend.web import Answer, administrator, answer, services
 
@@ -35,7 +37,13 @@ class Parsers(Answer):
     version: int
     installation_version: int
     origin: str = Field(description="Whose settings count: tenant, installation or default")
+    documents_outdated: int = Field(description="Documents cut otherwise; POST …/parser/apply cuts them anew")
     instances: list[ParserView]
+
+
+class Applying(Answer):
+    job_id: str | None = Field(description="See GET /api/jobs/{id}; null if there is nothing to do")
+    documents: int = Field(description="How many were cut otherwise than the settings say now")
 
 
 class Reloading(Answer):
@@ -47,12 +55,18 @@ class Reloading(Answer):
 def get_parser() -> Response:
     """Which process runs which version of the parser's settings."""
     who = administrator()
-    in_force, running = list_parsers(services().db, who.tenant_id)
+    s = services()
+    in_force, running = list_parsers(s.db, who.tenant_id)
+    with s.db.transaction(who.tenant_id) as session:
+        outdated = CutRepository(session).count_outdated(
+            who.tenant_id, wanted_cut(s.configs.current(who.tenant_id, ParserConfig))
+        )
     return answer(
         Parsers(
             version=in_force.version,
             installation_version=in_force.installation_version,
             origin=in_force.origin,
+            documents_outdated=outdated,
             instances=[_view(one) for one in running],
         )
     )
@@ -65,6 +79,23 @@ def reload_parser() -> Response:
     with services().db.transaction(who.tenant_id) as session:
         version = ConfigRepository(session).reload(who.tenant_id, ParserConfig.name, by=who.user_id)
     return answer(Reloading(version=version))
+
+
+@api.post("/parser/apply", responses={202: Applying})
+def apply_settings() -> Response:
+    """Cut documents anew that were cut by other settings, in the background, from the text that is stored.
+
+    Each stays as it is until it is replaced, whole. Again while that is under way, and nothing more happens.
+    """
+    who = administrator()
+    s = services()
+    config = s.configs.current(who.tenant_id, ParserConfig)
+    with s.db.transaction(who.tenant_id) as session:
+        asked = apply_parser(session, who.tenant_id, config)
+    return answer(
+        Applying(job_id=str(asked.job_id) if asked.job_id else None, documents=asked.document_count),
+        status=202,
+    )
 
 
 def _view(one: Running) -> ParserView:

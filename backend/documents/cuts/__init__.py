@@ -1,0 +1,4 @@
+"""How documents' passages were cut, and which were cut otherwise than they would be now.
+
+TABLE ops.document_cuts;
+"""

@@ -1,0 +1,96 @@
+"""Count and list what was cut otherwise, and hold one that has not changed since."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from backend.documents.models import Document
+
+#: Raised when the same settings make other passages or other lexemes of a document than before.
+EDITION: Final = 1
+
+
+def cut_as(characters: int, overlap: int) -> str:
+    """What a document says that was cut into passages of at most `characters`, neighbours sharing `overlap`."""
+    return f"{characters}/{overlap}/{EDITION}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A document as it is stored, without its passages."""
+
+    id: UUID
+    connector_id: UUID | None
+    external_id: str
+    source_type: str
+    kind: str
+    title: str
+    file_name: str
+    mime_type: str
+    url: str | None
+    author: str | None
+    content: str
+    content_sha256: bytes
+    byte_size: int
+    metadata: Mapping[str, Any]
+    source_created_at: datetime | None
+    source_updated_at: datetime | None
+    updated_at: datetime
+
+
+_COLUMNS: Final[tuple[Any, ...]] = tuple(
+    Document.details if field.name == "metadata" else getattr(Document, field.name)
+    for field in fields(StoredText)
+)
+
+
+class CutRepository:
+    """One tenant's documents, within the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count_outdated(self, tenant_id: UUID, wanted: str) -> int:
+        """How many documents were not cut as `wanted`."""
+        return self._session.execute(
+            select(func.count()).select_from(Document).where(_outdated(tenant_id, wanted))
+        ).scalar_one()
+
+    def list_outdated(
+        self, tenant_id: UUID, wanted: str, *, after: UUID | None, limit: int
+    ) -> Sequence[StoredText]:
+        """Up to `limit` of them, by id, those behind `after`."""
+        rows = self._session.execute(
+            select(*_COLUMNS)
+            .where(_outdated(tenant_id, wanted), *([] if after is None else [Document.id > after]))
+            .order_by(Document.id)
+            .limit(limit)
+        )
+        return [StoredText(*row) for row in rows]
+
+    def hold(self, tenant_id: UUID, stored: StoredText) -> bool:
+        """Whether the document still is what `stored` says; nobody changes it before the transaction ends."""
+        held = self._session.scalar(
+            select(Document.id)
+            .where(
+                Document.tenant_id == tenant_id,
+                Document.id == stored.id,
+                Document.updated_at == stored.updated_at,
+                Document.deleted_at.is_(None),
+            )
+            .with_for_update()
+        )
+        return held is not None
+
+
+def _outdated(tenant_id: UUID, wanted: str) -> ColumnElement[bool]:
+    return and_(
+        Document.tenant_id == tenant_id,
+        Document.deleted_at.is_(None),
+        Document.cut_as.is_distinct_from(wanted),
+    )
