@@ -146,7 +146,8 @@ class SyncHandler:
                 return
             except CredentialsRejected:
                 turn.write()
-                here = self._place(connector)
+                # Two tokens may end within one page: whoever gets on with a new one may have another.
+                here = self._place(connector), turn.read_count
                 if held is None or here == renewed_at:
                     raise
                 held = self.keeper.renew(connector, held.version)

@@ -75,7 +75,7 @@ class Turn:
         self._pass_number, self._is_full = 0, False
         self._batch = Batch()
         self._unavailable: list[Entry] = []
-        self._ahead = 0
+        self._ahead, self.read_count = 0, 0  # items handed over so far: only grows
         self._total: int | None = None
         self._note: str | None = None
         self._wrote_at = self._noted_at = 0.0
@@ -91,8 +91,7 @@ class Turn:
         Raises what `Source.read` raises for all items at once, and EmbeddingFailed; what was dealt with until then
         is written, and the position stays before the page.
         """
-        self._total = page.total if page.total is not None else self._total
-        self._note = page.note
+        self._total, self._note = (self._total if page.total is None else page.total), page.note
         entries = list({entry.external_id: entry for entry in page.entries}.values())
         known, deleted_here = self._look_up(entries)
         self._batch.lose(set(page.gone) - {entry.external_id for entry in entries})
@@ -210,6 +209,7 @@ class Turn:
     def _read(self, source: Source, entry: Entry, *, give_up: bool = True) -> None:
         try:
             item = source.read(entry)
+            self.read_count += 1
         except ItemGone:
             # Between listing and reading, or hidden: a listing will say which. Nothing is deleted for this alone.
             if not give_up:

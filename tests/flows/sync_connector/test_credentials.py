@@ -95,6 +95,22 @@ def test_credentials_refused_in_the_middle_of_a_page_lose_nothing(scene: Scene, 
     assert scene.source.read_ids == ["item-1", "item-2", "item-2", "item-3"]
 
 
+def test_credentials_that_end_twice_within_a_page_are_renewed_twice(scene: Scene, renewals: Renewals) -> None:
+    ends = iter((2, 4))
+    at = next(ends)
+
+    def end(entry: object) -> None:
+        nonlocal at
+        if len(scene.source.read_ids) == at:
+            at = next(ends, 99)
+            raise CredentialsRejected
+
+    scene.source.before_read = end
+    run = scene.sync([item(1), item(2), item(3), item(4)])
+    assert (run.state, run.stored_count) == ("completed", 4)
+    assert renewals.spent == ["refresh-1", "refresh-2"]
+
+
 def test_renewed_credentials_that_are_refused_as_well_need_a_person(scene: Scene, renewals: Renewals) -> None:
     run = scene.sync([item(1)], CredentialsRejected())
     assert (run.state, run.error) == ("failed", CredentialsRejected().message)
