@@ -11,7 +11,7 @@ from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import NewChunk, NewDocument
+from backend.documents.rows import NewChunk, NewDocument
 from backend.embeddings.known import EmbedderPair
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
@@ -86,8 +86,8 @@ def prepare(
                 heading_path=passage.heading_path,
                 start_offset=passage.start,
                 end_offset=passage.end,
-                embedding=vector.tolist(),
-                more_embeddings={model: made[place].tolist() for model, made in more.items()},
+                embedding=vector,
+                more_embeddings={model: made[place] for model, made in more.items()},
             )
             for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
         ],

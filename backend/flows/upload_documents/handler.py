@@ -12,8 +12,8 @@ from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import NewDocument
 from backend.documents.review.repository import ReviewRepository
+from backend.documents.rows import NewDocument
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import try_to_prepare
