@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 from backend.documents.models import Document, Upload
 from backend.errors import NotFound, TooLarge
 
@@ -38,6 +38,22 @@ class NewUpload:
     title: str | None = None
     url: str | None = None
     classification: str | None = None
+
+
+_TAKE: Final = text(
+    """
+    SELECT file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
+    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    """
+)
+_END: Final = text(
+    """
+    UPDATE uploads SET state = CAST(:state AS text), reason = :reason, finished_at = now(),
+        body = CASE WHEN CAST(:state AS text) = 'failed' THEN NULL ELSE body END
+    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    RETURNING id
+    """
+)
 
 
 class UploadRepository:
@@ -94,32 +110,13 @@ class UploadRepository:
         ).one()
         return upload, True
 
-    def take(self, tenant_id: UUID, upload_id: UUID) -> Upload | None:
-        """A waiting upload with its bytes, to be read; None if there is nothing to do any more."""
-        return self._session.scalar(
-            select(Upload)
-            .options(undefer(Upload.body))
-            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-        )
+    def finish(self, tenant_id: UUID, upload_id: UUID) -> bool:
+        """A document is made of it in this transaction; False if it is not waiting any more."""
+        return self._end(tenant_id, upload_id, "stored", None)
 
-    def is_waiting(self, tenant_id: UUID, upload_id: UUID) -> bool:
-        """Whether it still is; it will be until the transaction ends."""
-        return (
-            self._session.scalar(
-                select(Upload.id)
-                .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-                .with_for_update()
-            )
-            is not None
-        )
-
-    def finish(self, tenant_id: UUID, upload_id: UUID) -> None:
-        """A document was made of it."""
-        self._end(tenant_id, upload_id, {"state": "stored"})
-
-    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> None:
-        """It cannot be read; its bytes go, the reason stays."""
-        self._end(tenant_id, upload_id, {"state": "failed", "reason": reason, "body": None})
+    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> bool:
+        """It cannot be read; its bytes go, the reason stays. False if it is not waiting any more."""
+        return self._end(tenant_id, upload_id, "failed", reason)
 
     def find_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> Mapping[UUID, Upload]:
         """Uploads by id, without their bytes."""
@@ -200,10 +197,29 @@ class UploadRepository:
         )
         return len(rows.all())
 
-    def _end(self, tenant_id: UUID, upload_id: UUID, values: Mapping[str, object]) -> None:
-        self._session.execute(
-            update(Upload)
-            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-            .values(finished_at=func.now(), **values)
-        )
+    def _end(self, tenant_id: UUID, upload_id: UUID, state: str, reason: str | None) -> bool:
+        ended = self._session.execute(
+            _END, {"tenant_id": tenant_id, "upload_id": upload_id, "state": state, "reason": reason}
+        ).all()
         hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
+        return bool(ended)
+
+
+def take(unit: Unit, tenant_id: UUID, upload_id: UUID) -> Upload | None:
+    """A waiting upload with its bytes, to be read; None if there is nothing to do any more. One statement."""
+    row = unit.execute(_TAKE, {"tenant_id": tenant_id, "upload_id": upload_id}).one_or_none()
+    if row is None:
+        return None
+    file_name, title, mime_type, url, classification, body, uploaded_by, created_at = row
+    return Upload(
+        tenant_id=tenant_id,
+        id=upload_id,
+        file_name=file_name,
+        title=title,
+        mime_type=mime_type,
+        url=url,
+        classification=classification,
+        body=body,
+        uploaded_by=uploaded_by,
+        created_at=created_at,
+    )
