@@ -62,8 +62,10 @@ class UploadRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, tenant_id: UUID, new: NewUpload, *, by: UUID, quota_bytes: int) -> tuple[Upload, bool]:
-        """Keeps the file: (upload, whether a worker has to read it).
+    def add_many(
+        self, tenant_id: UUID, files: Sequence[NewUpload], *, by: UUID, quota_bytes: int
+    ) -> list[tuple[Upload, bool]]:
+        """Keeps the files: for each (upload, whether a worker has to read it).
 
         The same bytes are the same upload, whoever hands them in under whatever name; one that failed gets
         another try. Raises QuotaExceeded.
@@ -73,18 +75,38 @@ class UploadRepository:
             text("SELECT pg_advisory_xact_lock(hashtextextended('uploads ' || :tenant_id, 5003))"),
             {"tenant_id": str(tenant_id)},
         )
-        known = self._session.scalar(
-            select(Upload).where(Upload.tenant_id == tenant_id, Upload.sha256 == new.sha256).with_for_update()
-        )
-        if known is not None and known.state != "failed":
-            return known, False
+        known = {
+            upload.sha256: upload
+            for upload in self._session.scalars(
+                select(Upload)
+                .where(
+                    Upload.tenant_id == tenant_id, Upload.sha256 == func.any([file.sha256 for file in files])
+                )
+                .order_by(Upload.id)
+                .with_for_update()
+            )
+            if upload.state != "failed"
+        }
+        new = {file.sha256: len(file.body) for file in files if file.sha256 not in known}
+        if not new:
+            return [(known[file.sha256], False) for file in files]
         used = self._session.scalar(
             select(func.coalesce(func.sum(Upload.byte_size), 0)).where(
                 Upload.tenant_id == tenant_id, Upload.state != "failed"
             )
         )
-        if int(used or 0) + len(new.body) > quota_bytes:
+        if int(used or 0) + sum(new.values()) > quota_bytes:
             raise QuotaExceeded
+        added: list[tuple[Upload, bool]] = []
+        for file in files:
+            if file.sha256 in known:
+                added.append((known[file.sha256], False))
+            else:
+                known[file.sha256] = self._insert(tenant_id, file, by)
+                added.append((known[file.sha256], True))
+        return added
+
+    def _insert(self, tenant_id: UUID, new: NewUpload, by: UUID) -> Upload:
         values = {
             "file_name": new.file_name,
             "title": new.title,
@@ -99,7 +121,7 @@ class UploadRepository:
             "uploaded_by": by,
             "finished_at": None,
         }
-        upload = self._session.scalars(
+        return self._session.scalars(
             insert(Upload)
             .values({**values, "tenant_id": tenant_id})
             .on_conflict_do_update(
@@ -108,7 +130,6 @@ class UploadRepository:
             .returning(Upload),
             execution_options={"populate_existing": True},
         ).one()
-        return upload, True
 
     def finish(self, tenant_id: UUID, upload_id: UUID) -> bool:
         """A document is made of it in this transaction; False if it is not waiting any more."""

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> Report:
         ways = _ways(stack, database, args.threads)
         for take_in in ways.values():
             # What is loaded, compiled and planned once.
-            _measure(server, database, partial(take_in, files[:20]))
+            _measure(server, database, partial(take_in, files[: max(1, len(files) // 15)]))
         for turn in range(args.rounds):
             for case in ways if turn % 2 == 0 else reversed(list(ways)):
                 measured.setdefault(case, []).append(_measure(server, database, partial(ways[case], files)))

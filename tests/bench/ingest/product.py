@@ -34,7 +34,7 @@ from tests.conftest import TestDatabase
 
 _PAGE = 50
 _QUOTA = 10**12
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.05
 
 
 class Product:
