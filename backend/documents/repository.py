@@ -1,20 +1,21 @@
 """Store (whole or not at all), what is known already, get, delete."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from backend.documents.classification import classify
-from backend.documents.indexing import STORE_CHUNKS, searched_title
+from backend.documents.indexing import STORE_CHUNKS, STORE_DOCUMENTS, STORE_MORE_VECTORS
 from backend.documents.models import Chunk, Document
+from backend.documents.rows import NewDocument, chunk_values, document_row, more_vectors
 from backend.errors import NotFound
+
+#: External id -> content hash; None of what somebody deleted here.
+Hashes: TypeAlias = Mapping[str, bytes | None]
 
 
 class DocumentNotFound(NotFound):
@@ -22,43 +23,11 @@ class DocumentNotFound(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class NewChunk:
-    """A passage with its vector (`embedding`: floats of a unit vector), and those of other models that are wanted,
-    by the model's name."""
+class Stored:
+    """A document that was stored: its id, and whether there was none under its external id before."""
 
-    ordinal: int
-    text: str
-    heading_path: Sequence[str]
-    start_offset: int
-    end_offset: int
-    embedding: Sequence[float]
-    more_embeddings: Mapping[str, Sequence[float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document ready to be stored: parsed, cut and embedded."""
-
-    external_id: str
-    source_type: str
-    kind: str
-    title: str
-    file_name: str
-    mime_type: str
-    url: str | None
-    author: str | None
-    content: str
-    content_sha256: bytes
-    byte_size: int
-    metadata: Mapping[str, Any]
-    source_created_at: datetime | None
-    source_updated_at: datetime | None
-    embedding_model: str
-    chunks: Sequence[NewChunk]
-    cut_as: str | None = None
-    """How its passages were cut, as `cuts` says it."""
-    id: UUID | None = None
-    """Its identity here, if it has one already; else it gets one."""
+    id: UUID
+    is_new: bool
 
 
 class DocumentRepository:
@@ -67,41 +36,28 @@ class DocumentRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def list_unchanged(
-        self, tenant_id: UUID, connector_id: UUID | None, hashes: Mapping[str, bytes]
-    ) -> frozenset[str]:
-        """Which of `hashes` (external id -> content hash) need nothing: stored the same, or deleted here."""
-        if not hashes:
-            return frozenset()
+    def find_hashes(
+        self, tenant_id: UUID, connector_id: UUID | None, external_ids: Collection[str]
+    ) -> Hashes:
+        """Content hashes of those of `external_ids` that are known here; None of what somebody deleted here, which stays
+        deleted, whatever the source has."""
+        if not external_ids:
+            return {}
         rows = self._session.execute(
             select(Document.external_id, Document.content_sha256, Document.deleted_at).where(
                 Document.tenant_id == tenant_id,
                 Document.connector_id.is_not_distinct_from(connector_id),
-                Document.external_id.in_(hashes),
+                Document.external_id == func.any(list(external_ids)),
             )
         )
-        return frozenset(
-            external_id
-            for external_id, sha256, deleted_at in rows
-            if deleted_at is not None or sha256 == hashes[external_id]
-        )
+        return {name: None if deleted_at is not None else sha256 for name, sha256, deleted_at in rows}
 
-    def list_deleted_here(
-        self, tenant_id: UUID, connector_id: UUID | None, external_ids: Collection[str]
+    def list_unchanged(
+        self, tenant_id: UUID, connector_id: UUID | None, hashes: Mapping[str, bytes]
     ) -> frozenset[str]:
-        """Which of `external_ids` somebody deleted here: they stay deleted, whatever the source has."""
-        if not external_ids:
-            return frozenset()
-        return frozenset(
-            self._session.scalars(
-                select(Document.external_id).where(
-                    Document.tenant_id == tenant_id,
-                    Document.connector_id.is_not_distinct_from(connector_id),
-                    Document.external_id == func.any(list(external_ids)),
-                    Document.deleted_at.is_not(None),
-                )
-            )
-        )
+        """Which of `hashes` (external id -> content hash) need nothing: stored the same, or deleted here."""
+        known = self.find_hashes(tenant_id, connector_id, hashes)
+        return frozenset(name for name, sha256 in known.items() if sha256 is None or sha256 == hashes[name])
 
     def find_ids(
         self, tenant_id: UUID, connector_id: UUID | None, external_ids: Collection[str]
@@ -133,78 +89,44 @@ class DocumentRepository:
         )
 
     def store(self, tenant_id: UUID, connector_id: UUID | None, new: NewDocument) -> UUID | None:
-        """Writes the document and its chunks, replacing what was there under the same external id.
+        """`store_many` of one; its id, or None when it was deleted here in the meantime."""
+        stored = self.store_many(tenant_id, connector_id, [new]).get(new.external_id)
+        return stored.id if stored is not None else None
 
-        What it is taken for is told by the rules; what a person has decided about it stays.
+    def store_many(
+        self, tenant_id: UUID, connector_id: UUID | None, documents: Iterable[NewDocument]
+    ) -> Mapping[str, Stored]:
+        """Writes documents and their chunks, replacing what was there under the same external ids: external id -> what
+        became of it. Those that were deleted here in the meantime stay deleted and are left out.
 
-        Returns its id, or None when it was deleted here in the meantime and therefore stays deleted.
+        What they are taken for is told by the rules; what a person has decided about one stays. Of two with the same
+        external id the last one counts. As many statements for a hundred as for one.
         """
-        taken_for = classify(
-            source_type=new.source_type, title=new.title, author=new.author, metadata=new.metadata
+        by_name = {new.external_id: new for new in documents}
+        if not by_name:
+            return {}
+        of_tenant = {"tenant_id": tenant_id}
+        rows = self._session.execute(
+            text(STORE_DOCUMENTS),
+            of_tenant
+            | {"connector_id": connector_id, "rows": json.dumps([*map(document_row, by_name.values())])},
         )
-        values = {
-            "source_type": new.source_type,
-            "kind": new.kind,
-            "title": new.title,
-            "file_name": new.file_name,
-            "mime_type": new.mime_type,
-            "url": new.url,
-            "author": new.author,
-            "content": new.content,
-            "content_sha256": new.content_sha256,
-            "byte_size": new.byte_size,
-            Document.details: dict(new.metadata),
-            "cut_as": new.cut_as,
-            "source_created_at": new.source_created_at,
-            "source_updated_at": new.source_updated_at,
-            "updated_at": func.now(),
-        }
-        rules = {
-            "classification": taken_for.classification,
-            "classification_confidence": taken_for.confidence,
-            "classification_reason": taken_for.reason,
-        }
-        is_undecided = Document.status == "classified"
-        document_id: UUID | None = self._session.scalar(
-            insert(Document)
-            .values(
-                {
-                    **values,
-                    **rules,
-                    **({} if new.id is None else {"id": new.id}),
-                    "tenant_id": tenant_id,
-                    "connector_id": connector_id,
-                    "external_id": new.external_id,
-                }
+        stored = {name: Stored(key, is_new) for name, key, is_new in rows}
+        replaced = [each.id for each in stored.values() if not each.is_new]
+        if replaced:
+            self._session.execute(
+                delete(Chunk).where(Chunk.tenant_id == tenant_id, Chunk.document_id == func.any(replaced))
             )
-            .on_conflict_do_update(
-                index_elements=["tenant_id", "connector_id", "external_id"],
-                set_={
-                    **values,
-                    **{
-                        name: case((is_undecided, value), else_=getattr(Document, name))
-                        for name, value in rules.items()
-                    },
-                },
-                where=Document.deleted_at.is_(None),
-            )
-            .returning(Document.id)
-        )
-        if document_id is None:
-            return None
-        self._session.execute(
-            delete(Chunk).where(Chunk.tenant_id == tenant_id, Chunk.document_id == document_id)
-        )
-        self._session.execute(
-            text(STORE_CHUNKS),
-            {
-                "tenant_id": tenant_id,
-                "document_id": document_id,
-                "title": searched_title(new.title, new.file_name),
-                "rows": _rows(new),
-            },
-        )
-        return document_id
+        by_model: dict[str, list[tuple[UUID, NewDocument]]] = {}
+        for name, each in stored.items():
+            by_model.setdefault(by_name[name].embedding_model, []).append((each.id, by_name[name]))
+        for model, of_model in by_model.items():
+            values = chunk_values(of_model)
+            if values is not None:
+                self._session.execute(text(STORE_CHUNKS), of_tenant | {"model": model} | values)
+            for values in more_vectors(of_model):
+                self._session.execute(text(STORE_MORE_VECTORS), of_tenant | values)
+        return stored
 
     def get(self, tenant_id: UUID, document_id: UUID) -> Document:
         """The document. Raises DocumentNotFound, also for deleted ones."""
@@ -265,22 +187,3 @@ class DocumentRepository:
             .returning(Chunk.id)
         ).all()
         return there, len(chunks)
-
-
-def _rows(new: NewDocument) -> str:
-    return json.dumps(
-        [
-            {
-                "ordinal": c.ordinal,
-                "text": c.text,
-                "heading_path": list(c.heading_path),
-                "start_offset": c.start_offset,
-                "end_offset": c.end_offset,
-                "embeddings": {
-                    model: "[" + ",".join(f"{x:.5g}" for x in vector) + "]"
-                    for model, vector in {new.embedding_model: c.embedding, **c.more_embeddings}.items()
-                },
-            }
-            for c in new.chunks
-        ]
-    )

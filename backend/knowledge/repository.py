@@ -74,13 +74,13 @@ class GraphRepository:
         """Adds what documents (by id) say to what they said before."""
         self._write(tenant_id, facts, ())
 
-    def replace(self, tenant_id: UUID, facts: Mapping[UUID, Facts]) -> None:
+    def replace(self, tenant_id: UUID, facts: Mapping[UUID, Facts], *, new: Collection[UUID] = ()) -> None:
         """Makes `facts` (document id -> what it says) everything these documents say.
 
         What they said before goes, and with it entities and relations that no document supports any more; those
-        that are still supported keep their ids.
+        that are still supported keep their ids. Documents that the caller has just made (`new`) have said nothing.
         """
-        self._write(tenant_id, facts, facts.keys())
+        self._write(tenant_id, facts, facts.keys() - set(new))
 
     def forget(self, tenant_id: UUID, document_ids: Collection[UUID]) -> None:
         """Takes back all that these documents said; exactly what other documents support stays."""
@@ -139,7 +139,7 @@ class GraphRepository:
 
     def _write(self, tenant_id: UUID, facts: Mapping[UUID, Facts], replaced: Iterable[UUID]) -> None:
         of_tenant = {"tenant_id": tenant_id}
-        replacing = of_tenant | {"replaced": list(replaced)}
+        replacing: dict[str, Any] = of_tenant | {"replaced": list(replaced)}
         mentions = {document_id: said.mentions() for document_id, said in facts.items()}
         # Once each, whatever they are called: of two spellings the one that sorts last, in every run.
         named = {e: e for e in sorted((e for m in mentions.values() for e in m), key=lambda e: (e, e.name))}
@@ -149,8 +149,8 @@ class GraphRepository:
             | {"entities": _json({**_columns(e), "name_key": name_key(e.name)} for e in named.values())},
         )
         ids = {(r.kind, r.provider, r.external_key): r.id for r in rows}
-        evidence = self._run(statements.TAKE_BACK_EVIDENCE, replacing)
-        entities = self._run(statements.TAKE_BACK_MENTIONS, replacing)
+        evidence = self._run(statements.TAKE_BACK_EVIDENCE, replacing) if replacing["replaced"] else ()
+        entities = self._run(statements.TAKE_BACK_MENTIONS, replacing) if replacing["replaced"] else ()
         if named:
             said = [
                 {
@@ -173,7 +173,10 @@ class GraphRepository:
                 for document_id, document in facts.items()
                 for relation in document.relations
             }
-            self._session.execute(text(statements.LINK), of_tenant | {"relations": _json(related.values())})
+            if related:
+                self._session.execute(
+                    text(statements.LINK), of_tenant | {"relations": _json(related.values())}
+                )
         if entities or evidence:
             lost = [
                 {"subject_id": s, "kind": k, "object_id": o}

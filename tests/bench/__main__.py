@@ -15,6 +15,7 @@ BENCHES = MappingProxyType(
         "notify": "what notifications cost writers",
         "quality": "judged collections through the whole pipeline, beside BM25, vectors alone and rank fusion",
         "search": "tenants of very different size in one database, beside the bare statement",
+        "ingest": "from files to documents that are found, beside a script that parses, embeds and COPYs",
         "memory": "a web instance and a worker with 100 active tenants",
     }
 )

@@ -1,10 +1,14 @@
-"""What processes take: memory, threads, connections to Postgres. Linux only, as `/proc` is."""
+"""What processes take: memory, threads, processor time, connections to Postgres. Linux only, as `/proc` is."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
+from backend.db.embedded import EmbeddedPostgres
+from backend.db.postmaster import living_postmaster
 from tests.conftest import TestDatabase
 
 _MEGABYTE = 1024 * 1024
@@ -50,3 +54,15 @@ def connections(database: TestDatabase, instance: str) -> int:
         ).fetchone()
     assert row is not None
     return int(str(row[0]))
+
+
+def cpu_seconds(server: EmbeddedPostgres) -> float:
+    """Processor time that this process and the server have taken so far with all they started, ended ones included."""
+    postmaster = living_postmaster(server.directory)
+    assert postmaster is not None
+    taken = 0.0
+    for pid in {*family(os.getpid()), *family(postmaster)}:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            taken += times.user + times.system + times.children_user + times.children_system
+    return taken

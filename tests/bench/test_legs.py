@@ -24,6 +24,11 @@ from backend.db.embedded import EmbeddedPostgres
             {"without", "ours", "pg_notify in the transaction"},
         ),
         ("streams", {"clients": 10, "commits": 2, "searches": 2}, {"ours, no stream open", "ours"}),
+        (
+            "ingest",
+            {"folders": [], "documents": 6, "threads": 2, "rounds": 1},
+            {"bare", "bare, our words", "import", "uploads", "sync"},
+        ),
         ("memory", {"tenants": 1, "seconds": 60.0}, set()),
         (
             "search",

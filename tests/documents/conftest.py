@@ -6,7 +6,7 @@ import pytest
 
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
-from backend.documents.repository import NewDocument
+from backend.documents.rows import NewDocument
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.ingest_document.flow import prepare
 from tests.readers import shared_reader

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from backend.db.transaction import Database
 from backend.documents.listing.repository import DocumentListing
-from backend.documents.repository import DocumentNotFound, DocumentRepository, NewDocument
+from backend.documents.repository import DocumentNotFound, DocumentRepository
+from backend.documents.rows import NewDocument
 from tests.conftest import Account, TestDatabase
 from tests.documents.conftest import MakeDocument
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import hint
+from backend.db.transaction import Unit, hint
 from backend.documents.models import Document, Upload
 from backend.errors import NotFound, TooLarge
 
@@ -40,14 +40,32 @@ class NewUpload:
     classification: str | None = None
 
 
+_TAKE: Final = text(
+    """
+    SELECT file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
+    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    """
+)
+_END: Final = text(
+    """
+    UPDATE uploads SET state = CAST(:state AS text), reason = :reason, finished_at = now(),
+        body = CASE WHEN CAST(:state AS text) = 'failed' THEN NULL ELSE body END
+    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    RETURNING id
+    """
+)
+
+
 class UploadRepository:
     """Uploads of one tenant, within the caller's transaction."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, tenant_id: UUID, new: NewUpload, *, by: UUID, quota_bytes: int) -> tuple[Upload, bool]:
-        """Keeps the file: (upload, whether a worker has to read it).
+    def add_many(
+        self, tenant_id: UUID, files: Sequence[NewUpload], *, by: UUID, quota_bytes: int
+    ) -> list[tuple[Upload, bool]]:
+        """Keeps the files: for each (upload, whether a worker has to read it).
 
         The same bytes are the same upload, whoever hands them in under whatever name; one that failed gets
         another try. Raises QuotaExceeded.
@@ -57,18 +75,38 @@ class UploadRepository:
             text("SELECT pg_advisory_xact_lock(hashtextextended('uploads ' || :tenant_id, 5003))"),
             {"tenant_id": str(tenant_id)},
         )
-        known = self._session.scalar(
-            select(Upload).where(Upload.tenant_id == tenant_id, Upload.sha256 == new.sha256).with_for_update()
-        )
-        if known is not None and known.state != "failed":
-            return known, False
+        known = {
+            upload.sha256: upload
+            for upload in self._session.scalars(
+                select(Upload)
+                .where(
+                    Upload.tenant_id == tenant_id, Upload.sha256 == func.any([file.sha256 for file in files])
+                )
+                .order_by(Upload.id)
+                .with_for_update()
+            )
+            if upload.state != "failed"
+        }
+        new = {file.sha256: len(file.body) for file in files if file.sha256 not in known}
+        if not new:
+            return [(known[file.sha256], False) for file in files]
         used = self._session.scalar(
             select(func.coalesce(func.sum(Upload.byte_size), 0)).where(
                 Upload.tenant_id == tenant_id, Upload.state != "failed"
             )
         )
-        if int(used or 0) + len(new.body) > quota_bytes:
+        if int(used or 0) + sum(new.values()) > quota_bytes:
             raise QuotaExceeded
+        added: list[tuple[Upload, bool]] = []
+        for file in files:
+            if file.sha256 in known:
+                added.append((known[file.sha256], False))
+            else:
+                known[file.sha256] = self._insert(tenant_id, file, by)
+                added.append((known[file.sha256], True))
+        return added
+
+    def _insert(self, tenant_id: UUID, new: NewUpload, by: UUID) -> Upload:
         values = {
             "file_name": new.file_name,
             "title": new.title,
@@ -83,7 +121,7 @@ class UploadRepository:
             "uploaded_by": by,
             "finished_at": None,
         }
-        upload = self._session.scalars(
+        return self._session.scalars(
             insert(Upload)
             .values({**values, "tenant_id": tenant_id})
             .on_conflict_do_update(
@@ -92,34 +130,14 @@ class UploadRepository:
             .returning(Upload),
             execution_options={"populate_existing": True},
         ).one()
-        return upload, True
 
-    def take(self, tenant_id: UUID, upload_id: UUID) -> Upload | None:
-        """A waiting upload with its bytes, to be read; None if there is nothing to do any more."""
-        return self._session.scalar(
-            select(Upload)
-            .options(undefer(Upload.body))
-            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-        )
+    def finish(self, tenant_id: UUID, upload_id: UUID) -> bool:
+        """A document is made of it in this transaction; False if it is not waiting any more."""
+        return self._end(tenant_id, upload_id, "stored", None)
 
-    def is_waiting(self, tenant_id: UUID, upload_id: UUID) -> bool:
-        """Whether it still is; it will be until the transaction ends."""
-        return (
-            self._session.scalar(
-                select(Upload.id)
-                .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-                .with_for_update()
-            )
-            is not None
-        )
-
-    def finish(self, tenant_id: UUID, upload_id: UUID) -> None:
-        """A document was made of it."""
-        self._end(tenant_id, upload_id, {"state": "stored"})
-
-    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> None:
-        """It cannot be read; its bytes go, the reason stays."""
-        self._end(tenant_id, upload_id, {"state": "failed", "reason": reason, "body": None})
+    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> bool:
+        """It cannot be read; its bytes go, the reason stays. False if it is not waiting any more."""
+        return self._end(tenant_id, upload_id, "failed", reason)
 
     def find_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> Mapping[UUID, Upload]:
         """Uploads by id, without their bytes."""
@@ -200,10 +218,29 @@ class UploadRepository:
         )
         return len(rows.all())
 
-    def _end(self, tenant_id: UUID, upload_id: UUID, values: Mapping[str, object]) -> None:
-        self._session.execute(
-            update(Upload)
-            .where(Upload.tenant_id == tenant_id, Upload.id == upload_id, Upload.state == "waiting")
-            .values(finished_at=func.now(), **values)
-        )
+    def _end(self, tenant_id: UUID, upload_id: UUID, state: str, reason: str | None) -> bool:
+        ended = self._session.execute(
+            _END, {"tenant_id": tenant_id, "upload_id": upload_id, "state": state, "reason": reason}
+        ).all()
         hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
+        return bool(ended)
+
+
+def take(unit: Unit, tenant_id: UUID, upload_id: UUID) -> Upload | None:
+    """A waiting upload with its bytes, to be read; None if there is nothing to do any more. One statement."""
+    row = unit.execute(_TAKE, {"tenant_id": tenant_id, "upload_id": upload_id}).one_or_none()
+    if row is None:
+        return None
+    file_name, title, mime_type, url, classification, body, uploaded_by, created_at = row
+    return Upload(
+        tenant_id=tenant_id,
+        id=upload_id,
+        file_name=file_name,
+        title=title,
+        mime_type=mime_type,
+        url=url,
+        classification=classification,
+        body=body,
+        uploaded_by=uploaded_by,
+        created_at=created_at,
+    )

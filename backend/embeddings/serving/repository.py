@@ -26,15 +26,20 @@ class ServingModelRepository:
 
     def keep(self, tenant_id: UUID, model: str) -> ServingModel:
         """What serves: `model` if nothing does yet. No other begins to serve until the transaction ends."""
-        self._session.execute(
-            insert(ServingModel).values(tenant_id=tenant_id, model=model).on_conflict_do_nothing()
-        )
-        return self._session.execute(
+        held = (
             select(ServingModel)
             .where(ServingModel.tenant_id == tenant_id)
             .with_for_update(read=True)
             .execution_options(populate_existing=True)
-        ).scalar_one()
+        )
+        serving = self._session.scalar(held)
+        if serving is None:
+            # The first document, or one of several that are stored at the same moment.
+            self._session.execute(
+                insert(ServingModel).values(tenant_id=tenant_id, model=model).on_conflict_do_nothing()
+            )
+            serving = self._session.execute(held).scalar_one()
+        return serving
 
     def lock(self, tenant_id: UUID) -> ServingModel | None:
         """The row, for a change of it: waits for whoever stores passages at this moment."""

@@ -1,11 +1,13 @@
-"""Walks a folder and ingests its files one by one, each in a transaction of its own."""
+"""Walks a folder and ingests its files, a few in each transaction."""
 
 import mimetypes
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from backend.configs.follower import ConfigFollower
@@ -14,10 +16,17 @@ from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database
 from backend.documents.parsing.failures import ParseFailed
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import DocumentRepository
+from backend.documents.repository import DocumentRepository, Hashes
+from backend.documents.rows import NewDocument
 from backend.embeddings.providers.contract import Embedder
+from backend.errors import Unavailable
 from backend.flows.ingest_document.flow import fingerprint, prepare
 from backend.flows.ingest_document.store import store_all
+
+#: So many files are looked up together; they are stored together unless they are large or take long.
+_BATCH_FILES: Final = 20
+_BATCH_CHARACTERS: Final = 4 * 1024 * 1024
+_BATCH_SECONDS: Final = 2.0
 
 _SKIPPED_FOLDERS = frozenset(("node_modules", "__pycache__", "venv"))
 
@@ -63,31 +72,71 @@ def import_files(
 
     Raises DatabaseUnavailable, EmbeddingFailed; what was imported until then stays.
     """
-    for path in files:
-        config = configs.current(tenant_id, ParserConfig)
-        try:
-            item = _read(path, folder if folder.is_dir() else folder.parent, config.max_bytes)
-        except OSError as error:
-            yield Outcome(path, "failed", error.strerror or type(error).__name__)
-            continue
-        except ValueError as error:
-            yield Outcome(path, "failed", str(error))
-            continue
+    root = folder if folder.is_dir() else folder.parent
+    for start in range(0, len(files), _BATCH_FILES):
+        batch = files[start : start + _BATCH_FILES]
         with db.transaction(tenant_id) as session:
-            known = DocumentRepository(session).list_unchanged(
-                tenant_id, None, {item.external_id: fingerprint(item)}
-            )
-        if known:
-            yield Outcome(path, "unchanged")
-            continue
-        try:
-            document = prepare(item, source_type="file", embedder=embedder, config=config, reader=reader)
-        except ParseFailed as error:
-            yield Outcome(path, "failed", error.message)
-            continue
+            hashes = DocumentRepository(session).find_hashes(tenant_id, None, [*map(_external_id, batch)])
+        made: list[tuple[Path, NewDocument | Outcome]] = []
+        began_at = time.monotonic()
+        for path in batch:
+            try:
+                made.append((path, _prepare(configs, embedder, reader, tenant_id, path, root, hashes)))
+            except Unavailable:
+                yield from _store(db, tenant_id, made)
+                raise
+            characters = sum(len(each.content) for _, each in made if isinstance(each, NewDocument))
+            if characters > _BATCH_CHARACTERS or time.monotonic() - began_at > _BATCH_SECONDS:
+                yield from _store(db, tenant_id, made)
+                made, began_at = [], time.monotonic()
+        yield from _store(db, tenant_id, made)
+
+
+def _prepare(
+    configs: ConfigFollower,
+    embedder: Embedder,
+    reader: DocumentReader,
+    tenant_id: UUID,
+    path: Path,
+    root: Path,
+    hashes: Hashes,
+) -> NewDocument | Outcome:
+    """The file as a document, or what became of it if it is none or is here already."""
+    config = configs.current(tenant_id, ParserConfig)
+    try:
+        item = _read(path, root, config.max_bytes)
+    except OSError as error:
+        return Outcome(path, "failed", error.strerror or type(error).__name__)
+    except ValueError as error:
+        return Outcome(path, "failed", str(error))
+    if item.external_id in hashes and hashes[item.external_id] in (None, fingerprint(item)):
+        return Outcome(path, "unchanged")
+    try:
+        return prepare(item, source_type="file", embedder=embedder, config=config, reader=reader)
+    except ParseFailed as error:
+        return Outcome(path, "failed", error.message)
+
+
+def _store(
+    db: Database, tenant_id: UUID, made: Sequence[tuple[Path, NewDocument | Outcome]]
+) -> Iterator[Outcome]:
+    """Stores the documents of `made`, all or none; the outcomes, in order."""
+    documents = [each for _, each in made if isinstance(each, NewDocument)]
+    stored: frozenset[str] = frozenset()
+    if documents:
         with db.transaction(tenant_id) as session:
-            stored = store_all(session, tenant_id, None, [document])
-        yield Outcome(path, "stored" if stored else "unchanged", chunks=len(document.chunks))
+            stored = store_all(session, tenant_id, None, documents)
+    for path, each in made:
+        if isinstance(each, Outcome):
+            yield each
+        else:
+            state = "stored" if each.external_id in stored else "unchanged"
+            yield Outcome(path, state, chunks=len(each.chunks))
+
+
+def _external_id(path: Path) -> str:
+    # The whole path: two folders may each have a README.
+    return path.resolve().as_uri()
 
 
 def _read(path: Path, root: Path, max_bytes: int) -> SourceItem:
@@ -96,8 +145,7 @@ def _read(path: Path, root: Path, max_bytes: int) -> SourceItem:
         raise ValueError(f"The file has {status.st_size} bytes; at most {max_bytes} are read.")
     relative = path.relative_to(root)
     return SourceItem(
-        # The whole path: two folders may each have a README.
-        external_id=path.resolve().as_uri(),
+        external_id=_external_id(path),
         title="",
         body=path.read_bytes(),
         mime_type=mimetypes.guess_type(path.name)[0] or "",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
-from backend.documents.repository import NewDocument
+from backend.documents.rows import NewDocument
 from backend.knowledge.facts import Entity, Facts, Relation
 
 #: Longer than any login, repository or label of a provider; what is longer is no name.

@@ -13,7 +13,7 @@ from backend.documents.cuts.repository import cut_as
 from backend.documents.parsing.document import Chunk
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import NewChunk, NewDocument
+from backend.documents.rows import NewChunk, NewDocument
 from backend.embeddings.known import EmbedderPair
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
@@ -87,8 +87,8 @@ def chunks_of(title: str, passages: Sequence[Chunk], embedder: Embedder) -> list
             heading_path=passage.heading_path,
             start_offset=passage.start,
             end_offset=passage.end,
-            embedding=vector.tolist(),
-            more_embeddings={model: made[place].tolist() for model, made in more.items()},
+            embedding=vector,
+            more_embeddings={model: made[place] for model, made in more.items()},
         )
         for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
     ]

@@ -1,11 +1,12 @@
 """Writes prepared documents, and what they say into the graph, in the caller's transaction; and takes both back."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 from backend.db.transaction import Session
-from backend.documents.repository import DocumentRepository, NewDocument
+from backend.documents.repository import DocumentRepository
+from backend.documents.rows import NewDocument
 from backend.embeddings.serving.repository import ServingModelRepository
 from backend.flows.ingest_document.facts import facts_of
 from backend.jobs.repository import JobRepository
@@ -23,29 +24,32 @@ def store_all(
     Each replaces what was there under its external id, and so does what it says. Once a transaction: the graph is
     written for all of them together, which is how two transactions never wait for each other in a circle.
     """
-    repository = DocumentRepository(session)
-    stored: set[str] = set()
-    facts = {}
-    lacking = False
-    for document in documents:
-        lacking |= _lacks_vectors(session, tenant_id, document)
-        document_id = repository.store(tenant_id, connector_id, document)
-        if document_id is not None:
-            stored.add(document.external_id)
-            facts[document_id] = facts_of(document)
-    if facts:
-        GraphRepository(session).replace(tenant_id, facts)
+    given = list(documents)
+    by_model: dict[str, list[NewDocument]] = {}
+    for document in given:
+        by_model.setdefault(document.embedding_model, []).append(document)
+    lacking = any([_lacks_vectors(session, tenant_id, of_model) for of_model in by_model.values()])
+    stored = DocumentRepository(session).store_many(tenant_id, connector_id, given)
+    if stored:
+        facts = {stored[d.external_id].id: facts_of(d) for d in given if d.external_id in stored}
+        GraphRepository(session).replace(
+            tenant_id, facts, new=[document.id for document in stored.values() if document.is_new]
+        )
     if lacking and stored:
         JobRepository(session).enqueue(tenant_id, REEMBED_KIND, {})
     return frozenset(stored)
 
 
-def _lacks_vectors(session: Session, tenant_id: UUID, document: NewDocument) -> bool:
-    """Whether another model serves now than when the document was embedded, and the change is over: else its job looks
-    for what is missing before it ends. A model that nobody has changed to yet is not missed."""
-    serving = ServingModelRepository(session).keep(tenant_id, document.embedding_model)
-    made = {document.embedding_model, *(model for c in document.chunks for model in c.more_embeddings)}
-    return serving.state == "serving" and serving.model not in made and serving.previous_model in made
+def _lacks_vectors(session: Session, tenant_id: UUID, documents: Sequence[NewDocument]) -> bool:
+    """Whether another model serves now than when one of the documents, all embedded by one model, was embedded, and the
+    change is over: else its job looks for what is missing before it ends. A model that nobody has changed to yet is not
+    missed."""
+    own = documents[0].embedding_model
+    serving = ServingModelRepository(session).keep(tenant_id, own)
+    if serving.state != "serving":
+        return False
+    made = ({own, *(model for c in d.chunks for model in c.more_embeddings)} for d in documents)
+    return any(serving.model not in models and serving.previous_model in models for models in made)
 
 
 def remove_all(

@@ -5,7 +5,7 @@ from typing import Final
 from backend.configs.schemas import ParserConfig
 from backend.documents.cuts.repository import StoredText
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import NewDocument
+from backend.documents.rows import NewDocument
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import chunks_of, limits_of
 from backend.flows.recut_documents.flow import wanted_cut

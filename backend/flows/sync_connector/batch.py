@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from backend.connectors.providers.contract import Entry, ItemFailure
 from backend.db.transaction import Session
-from backend.documents.repository import NewDocument
+from backend.documents.rows import NewDocument
 from backend.flows.ingest_document.store import remove_all, store_all
 from backend.sync.failures.repository import Failure, SyncErrorRepository
 from backend.sync.items.repository import Dealt, SyncItemRepository

@@ -24,7 +24,7 @@ from backend.connectors.providers.contract import (
 )
 from backend.db.transaction import Database
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import DocumentRepository
+from backend.documents.repository import DocumentRepository, Hashes
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
 from backend.flows.sync_connector.batch import ITEMS, Batch
@@ -93,15 +93,15 @@ class Turn:
         """
         self._total, self._note = (self._total if page.total is None else page.total), page.note
         entries = list({entry.external_id: entry for entry in page.entries}.values())
-        known, deleted_here = self._look_up(entries)
+        known, hashes = self._look_up(entries)
         self._batch.lose(set(page.gone) - {entry.external_id for entry in entries})
         self._batch.miss(page.failures)
         try:
             for place, entry in enumerate(entries):
                 self._ahead = len(entries) - place
                 before = known.get(entry.external_id)
-                if not self._is_known(entry, before, entry.external_id in deleted_here):
-                    self._read(source, entry)
+                if not self._is_known(entry, before, hashes):
+                    self._read(source, entry, hashes)
                 is_dealt_with = (
                     entry.external_id in self._batch.dealt or entry.external_id in self._batch.seen
                 )
@@ -130,10 +130,11 @@ class Turn:
                 ]
             if not due:
                 return
+            _, hashes = self._look_up(due)
             for entry in due:
                 self._batch.fresh += 1
                 try:
-                    self._read(source, entry, give_up=False)
+                    self._read(source, entry, hashes, give_up=False)
                 except ItemGone:
                     self._batch.gone.add(entry.external_id)
             self._record_unavailable()
@@ -184,17 +185,17 @@ class Turn:
         if not goes_on:
             raise TurnOver
 
-    def _look_up(self, entries: Iterable[Entry]) -> tuple[dict[str, Known], frozenset[str]]:
+    def _look_up(self, entries: Iterable[Entry]) -> tuple[dict[str, Known], Hashes]:
         ids = [entry.external_id for entry in entries]
         with self._db.transaction(self._tenant_id) as session:
             return (
                 SyncItemRepository(session).find_known(self._tenant_id, self._connector.id, ids),
-                DocumentRepository(session).list_deleted_here(self._tenant_id, self._connector.id, ids),
+                DocumentRepository(session).find_hashes(self._tenant_id, self._connector.id, ids),
             )
 
-    def _is_known(self, entry: Entry, before: Known | None, is_deleted_here: bool) -> bool:
+    def _is_known(self, entry: Entry, before: Known | None, hashes: Hashes) -> bool:
         """Whether there is nothing to do about the entry, and if so, writes that down."""
-        if is_deleted_here:
+        if hashes.get(entry.external_id, b"") is None:  # deleted here
             self._batch.settle(entry)
             return True
         if before is None or entry.revision is None or before.revision != entry.revision:
@@ -206,7 +207,8 @@ class Turn:
         self._batch.see(entry)
         return True
 
-    def _read(self, source: Source, entry: Entry, *, give_up: bool = True) -> None:
+    def _read(self, source: Source, entry: Entry, hashes: Hashes, *, give_up: bool = True) -> None:
+        """`hashes`: of documents as they were when the page was looked up; only this run changes them."""
         try:
             item = source.read(entry)
             self.read_count += 1
@@ -228,14 +230,7 @@ class Turn:
             return
         self._record_unavailable()
         self._say(item.title or entry.title)
-        sha256 = fingerprint(item)
-        with self._db.transaction(self._tenant_id) as session:
-            is_unchanged = bool(
-                DocumentRepository(session).list_unchanged(
-                    self._tenant_id, self._connector.id, {entry.external_id: sha256}
-                )
-            )
-        if is_unchanged:
+        if entry.external_id in hashes and hashes[entry.external_id] in (None, fingerprint(item)):
             self._batch.settle(entry)
             return
         document = try_to_prepare(

@@ -86,8 +86,7 @@ def take_in(
     uploads = []
     with db.transaction(tenant_id) as session:
         repository, jobs = UploadRepository(session), JobRepository(session)
-        for file in files:
-            upload, is_new = repository.add(tenant_id, file, by=by, quota_bytes=quota_bytes)
+        for upload, is_new in repository.add_many(tenant_id, files, by=by, quota_bytes=quota_bytes):
             if is_new:
                 # Before what syncs bring: somebody waits for it.
                 jobs.enqueue(

@@ -12,14 +12,14 @@ from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
 from backend.documents.parsing.reader import DocumentReader
-from backend.documents.repository import NewDocument
 from backend.documents.review.repository import ReviewRepository
-from backend.documents.uploads.repository import UploadRepository
+from backend.documents.rows import NewDocument
+from backend.documents.uploads.repository import UploadRepository, take
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import try_to_prepare
 from backend.flows.ingest_document.store import store_all
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobRepository
+from backend.jobs.repository import JobRepository, JobStatements
 
 UPLOADS = Counter("secondbrain_uploads_total", "Files handed in that this process has read", ["outcome"])
 
@@ -39,24 +39,21 @@ class UploadHandler:
         Raises LeaseLost, and what is no fault of the file: EmbeddingFailed, DatabaseUnavailable.
         """
         upload_id = UUID(str(claim.args["upload_id"]))
-        with self.db.transaction(claim.tenant_id) as session:
-            jobs = JobRepository(session)
-            jobs.hold(claim)
-            upload = UploadRepository(session).take(claim.tenant_id, upload_id)
-            if upload is None:
-                jobs.complete(claim)
-                return
+        with self.db.statement(claim.tenant_id) as unit:
+            upload = take(unit, claim.tenant_id, upload_id)
+        if upload is None:
+            with self.db.statement(claim.tenant_id) as unit:
+                JobStatements(unit).complete(claim)
+            return
         made = self._read(upload)
         with self.db.transaction(claim.tenant_id) as session:
-            jobs, uploads = JobRepository(session), UploadRepository(session)
-            jobs.hold(claim)
-            if uploads.is_waiting(claim.tenant_id, upload_id):
-                if isinstance(made, str):
-                    uploads.fail(claim.tenant_id, upload_id, made)
-                else:
-                    _store(session, upload, made)
-                    uploads.finish(claim.tenant_id, upload_id)
-            jobs.complete(claim)
+            # First: what follows is written only by whom the job belongs to.
+            JobRepository(session).complete(claim)
+            uploads = UploadRepository(session)
+            if isinstance(made, str):
+                uploads.fail(claim.tenant_id, upload_id, made)
+            elif uploads.finish(claim.tenant_id, upload_id):
+                _store(session, upload, made)
         UPLOADS.labels("failed" if isinstance(made, str) else "stored").inc()
 
     def on_given_up(self, session: Session, tenant_id: UUID, args: Mapping[str, object], reason: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backend.documents.repository import NewDocument
+from backend.documents.rows import NewDocument
 from backend.flows.ingest_document.facts import facts_of
 from backend.knowledge.facts import Entity, Relation
 
