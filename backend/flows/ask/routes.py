@@ -45,8 +45,8 @@ class Question(BaseModel):
     # No text in Postgres holds a NUL, and no question needs one.
     query: Annotated[
         str,
-        BeforeValidator(lambda value: value.replace("\0", " ") if isinstance(value, str) else value),
         StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
+        BeforeValidator(lambda value: value.replace("\0", " ") if isinstance(value, str) else value),
     ]
     conversation_history: list[Turn] = Field(default_factory=list, max_length=50)
     top_k: int = Field(15, ge=1, le=50)
