@@ -102,6 +102,7 @@ ENVIRONMENT: Final = MappingProxyType(
     {
         "backend/scratch.py": "sets TMPDIR for a library that unpacks itself there",
         "backend/processes.py": "tells numpy's library how many threads it may start",
+        "backend/embeddings/providers/local.py": "tells the tokenizer's library to start no threads",
         "backend/up.py": "hands the whole environment on to its children",
         "backend/commands.py": "hands psql, which takes its place, a role",
     }

@@ -7,6 +7,7 @@ processes of a machine share one copy, and only the rows in use are read at all.
 
 import importlib.util
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ _PACKAGE: Final = "wordllama"
 _WEIGHTS: Final = Path("weights", "l2_supercat_256.safetensors")
 _TOKENIZER: Final = Path("tokenizers", "l2_supercat_tokenizer_config.json")
 _TENSOR: Final = "embedding.weight"
+#: What is known of a text's tokens takes a hundred times the memory of its vector.
+_AT_ONCE: Final = 32
 
 
 class LocalEmbedder:
@@ -34,6 +37,8 @@ class LocalEmbedder:
     def __init__(self) -> None:
         """Open the bundled model. Raises `EmbeddingFailed` when the package or its files are missing."""
         folder = _package_folder()
+        # Else batches start a thread pool, which does not survive a fork; the library looks nowhere else.
+        os.putenv("TOKENIZERS_PARALLELISM", "false")
         try:
             self._table = _map_table(folder / _WEIGHTS)
             # `from_file` reports a missing file as a bare Exception; `stat` names it.
@@ -61,12 +66,15 @@ class LocalEmbedder:
         """Unit vectors of `texts`, shape (len(texts), 256). Raises `NotEmbeddable`."""
         require_texts(texts)
         means = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        for row, text in enumerate(texts):
-            # One at a time: the batch calls start a thread pool, which does not survive a fork.
-            ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-            # Bytes stand in for characters the vocabulary lacks, so there is no text without tokens; row 0
-            # is the tokenizer's own "unknown", should a later vocabulary leave one without.
-            means[row] = self._table[ids or [0]].mean(axis=0, dtype=np.float32)
+        for start in range(0, len(texts), _AT_ONCE):
+            # In a batch the tokenizer lets other threads run meanwhile.
+            batch = self._tokenizer.encode_batch_fast(
+                list(texts[start : start + _AT_ONCE]), add_special_tokens=False
+            )
+            for row, encoded in enumerate(batch, start):
+                # Bytes stand in for characters the vocabulary lacks, so there is no text without tokens; row 0
+                # is the tokenizer's own "unknown", should a later vocabulary leave one without.
+                means[row] = self._table.take(encoded.ids or [0], axis=0).mean(axis=0, dtype=np.float32)
         return to_unit_rows(means)
 
     def knows(self, word: str) -> bool:

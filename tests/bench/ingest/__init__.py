@@ -26,14 +26,14 @@ from tests.conftest import TestDatabase, clone, running_server
 _MEGABYTE = 1_000_000
 
 _NOTES = (
-    "product: files to documents with passages, vectors, lexemes and graph facts, each with its job. uploads: one job and"
-    " two transactions a file. sync: one run a thread, in batches of up to 20 documents. import: the command, a"
-    " transaction a file.",
-    "bare: the same parser, splitter and local embedder called in the same process, binary COPY of a hundred documents at"
-    " a time into tables of the same columns and indexes, without foreign keys or row level security; `search` is"
-    " to_tsvector of the passage alone. bare, our words: its headings too, and lexemes by words_of as the product's.",
-    "ratio: documents_per_s to that of bare with as many threads (of bare, processes); cpu_ratio: the same, a second of"
-    " processor time of all processes, the server's included. Goal: ratio of uploads and sync at least 0.70.",
+    "product: files to documents with passages, vectors, lexemes and graph facts. uploads: a job, a statement and a"
+    " transaction a file, besides keeping the file itself. sync: one run a thread, up to 20 documents a transaction."
+    " import: the command's way, up to 20 files a transaction, one file at a time.",
+    "bare: the same parser, splitter and local embedder called in one process, binary COPY of a hundred documents at a"
+    " time into tables of the same columns and indexes, without foreign keys or row level security; `search` is"
+    " to_tsvector of the passage alone. bare, our words: of its headings too, by words_of as the product's.",
+    "ratio: documents_per_s to that of bare with as many threads (of bare: processes). cpu_ratio: documents a second of"
+    " processor time of all processes, the server's included, to bare's. Goal: 0.70.",
 )
 
 

@@ -153,7 +153,7 @@ class Product:
     def _warm_up(self) -> None:
         def read(_: int) -> None:
             self._reader.read(
-                b"# Warm\n\n" + b"word " * 100_000,
+                b"# Warm\n\nwords",
                 file_name="a.md",
                 mime_type=None,
                 limits=Limits(),
