@@ -1507,6 +1507,7 @@ CREATE TABLE public.documents (
     review_note text,
     deleted_by uuid,
     cut_as text,
+    page_bounds integer[],
     CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
     CONSTRAINT ck_documents_confidence_is_a_share CHECK (((classification_confidence >= (0)::double precision) AND (classification_confidence <= (1)::double precision))),
     CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
@@ -1637,6 +1638,10 @@ COMMENT ON COLUMN public.documents.deleted_by IS 'Who deleted it here';
 -- Name: COLUMN documents.cut_as; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition; none before that was kept';
+
+-- Name: COLUMN documents.page_bounds; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.page_bounds IS 'Offsets in content at which each page or slide begins, and at which the last one ends; none without pages';
 
 -- Name: document_cuts; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 

@@ -8,21 +8,22 @@ from typing import Final
 STORE_DOCUMENTS: Final = """
     INSERT INTO documents AS d (
         tenant_id, id, connector_id, external_id, source_type, kind, title, file_name, mime_type, url, author, content,
-        content_sha256, byte_size, metadata, cut_as, source_created_at, source_updated_at,
+        content_sha256, byte_size, metadata, cut_as, page_bounds, source_created_at, source_updated_at,
         classification, classification_confidence, classification_reason)
     SELECT CAST(:tenant_id AS uuid), coalesce(id, uuidv7()), CAST(:connector_id AS uuid), external_id, source_type, kind,
-           title, file_name, mime_type, url, author, content, content_sha256, byte_size, metadata, cut_as, source_created_at,
-           source_updated_at, classification, classification_confidence, classification_reason
+           title, file_name, mime_type, url, author, content, content_sha256, byte_size, metadata, cut_as, page_bounds,
+           source_created_at, source_updated_at, classification, classification_confidence, classification_reason
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
         id uuid, external_id text, source_type text, kind text, title text, file_name text, mime_type text, url text,
-        author text, content text, content_sha256 bytea, byte_size integer, metadata jsonb, cut_as text,
+        author text, content text, content_sha256 bytea, byte_size integer, metadata jsonb, cut_as text, page_bounds integer[],
         source_created_at timestamptz, source_updated_at timestamptz,
         classification text, classification_confidence double precision, classification_reason text)
     ON CONFLICT (tenant_id, connector_id, external_id) DO UPDATE SET
         source_type = excluded.source_type, kind = excluded.kind, title = excluded.title,
         file_name = excluded.file_name, mime_type = excluded.mime_type, url = excluded.url, author = excluded.author,
         content = excluded.content, content_sha256 = excluded.content_sha256, byte_size = excluded.byte_size,
-        metadata = excluded.metadata, cut_as = excluded.cut_as, source_created_at = excluded.source_created_at,
+        metadata = excluded.metadata, cut_as = excluded.cut_as, page_bounds = excluded.page_bounds,
+        source_created_at = excluded.source_created_at,
         source_updated_at = excluded.source_updated_at, updated_at = now(),
         classification = CASE WHEN d.status = 'classified' THEN excluded.classification ELSE d.classification END,
         classification_confidence = CASE WHEN d.status = 'classified' THEN excluded.classification_confidence

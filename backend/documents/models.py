@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import CheckConstraint, Double, ForeignKeyConstraint, Index, LargeBinary, Text
+from sqlalchemy import CheckConstraint, Double, ForeignKeyConstraint, Index, Integer, LargeBinary, Text
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
@@ -102,6 +102,10 @@ class Document(Base):
     review_note: Mapped[Words | None] = mapped_column(comment="What they wrote about it")
     cut_as: Mapped[Words | None] = mapped_column(
         comment="How its passages were cut and indexed: characters/overlap/edition; none before that was kept"
+    )
+    page_bounds: Mapped[list[int] | None] = mapped_column(
+        ARRAY(Integer),
+        comment="Offsets in content at which each page or slide begins, and at which the last one ends; none without pages",
     )
     source_created_at: Mapped[Moment | None] = mapped_column(comment="When it was written at the source")
     source_updated_at: Mapped[Moment | None] = mapped_column(comment="When it last changed at the source")

@@ -53,6 +53,8 @@ class NewDocument:
     chunks: Sequence[NewChunk]
     cut_as: str | None = None
     """How its passages were cut, as `cuts` says it."""
+    page_bounds: Sequence[int] = ()
+    """Where its pages begin in `content`, and where the last one ends; empty without pages."""
     id: UUID | None = None
     """Its identity here, if it has one already; else it gets one."""
 
@@ -77,6 +79,7 @@ def document_row(new: NewDocument) -> dict[str, Any]:
         "byte_size": new.byte_size,
         "metadata": dict(new.metadata),
         "cut_as": new.cut_as,
+        "page_bounds": list(new.page_bounds) or None,
         "source_created_at": new.source_created_at.isoformat() if new.source_created_at else None,
         "source_updated_at": new.source_updated_at.isoformat() if new.source_updated_at else None,
         "classification": taken_for.classification,

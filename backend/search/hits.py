@@ -1,6 +1,7 @@
 """Passages that were found, and the order they are shown in."""
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,8 +46,20 @@ class Hit:
     metadata: Mapping[str, Any]
     source_updated_at: datetime | None
     created_at: datetime
+    #: On which page its first character stands, where the next ones begin within it, and how many the document has.
+    first_page: int | None = None
+    page_turns: Sequence[int] | None = None
+    page_count: int | None = None
     #: What a reranker thinks of it, on a scale of its own; None if none was asked.
     rerank_score: float | None = None
+
+    def page_at(self, offset: int) -> int | None:
+        """The page, counted from 1, on which the character at `offset` of the document's text stands, for an offset within
+        the passage; None for a document without pages, and behind the last one."""
+        if self.first_page is None or self.page_count is None:
+            return None
+        page = self.first_page + bisect_right(self.page_turns or (), offset)
+        return page if page <= self.page_count else None
 
 
 def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:

@@ -48,7 +48,10 @@ _SEARCH = text(
     """
     SELECT s.chunk_id, s.document_id, s.score, s.lexical_score, s.similarity,
            c.text, c.heading_path, c.start_offset, c.end_offset,
-           d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at
+           d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at,
+           width_bucket(c.start_offset, d.page_bounds),
+           d.page_bounds[width_bucket(c.start_offset, d.page_bounds) + 1 : width_bucket(c.end_offset - 1, d.page_bounds)],
+           cardinality(d.page_bounds) - 1
     FROM search_chunks(
         :lexemes, CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight,
         :counted_lexemes, :frequencies, :passages, :pair_firsts, :pair_seconds, :pair_gaps,

@@ -28,10 +28,16 @@ def make_docx(*, title: str = "", heading: str = "", paragraphs: Sequence[str] =
 
 def make_pptx(*, title: str, bullets: str, notes: str = "") -> bytes:
     """A presentation of one slide."""
+    return make_slides([(title, bullets)], notes=notes)
+
+
+def make_slides(slides: Sequence[tuple[str, str]], *, notes: str = "") -> bytes:
+    """A presentation of slides with titles and bullets; `notes` are spoken with the last."""
     presentation = pptx.Presentation()
-    slide = presentation.slides.add_slide(presentation.slide_layouts[1])
-    slide.shapes.title.text = title
-    slide.placeholders[1].text = bullets
+    for title, bullets in slides:
+        slide = presentation.slides.add_slide(presentation.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = bullets
     if notes:
         slide.notes_slide.notes_text_frame.text = notes
     return _saved(presentation)
@@ -48,29 +54,36 @@ def make_xlsx(rows: Sequence[Sequence[object]], *, sheet: str = "Budget") -> byt
 
 def make_pdf(lines: Sequence[str], *, info: bytes = b"", trailer: bytes = b"") -> bytes:
     """A PDF of one page; `info` says what it is, `trailer` is added to its trailer dictionary."""
-    shown = b"".join(b"(" + line.encode("latin-1") + b") Tj T*\n" for line in lines)
-    content = b"BT /F1 12 Tf 72 720 Td 16 TL\n" + shown + b"ET"
-    objects = (
+    return make_pages([lines], info=info, trailer=trailer)
+
+
+def make_pages(pages: Sequence[Sequence[str]], *, info: bytes = b"", trailer: bytes = b"") -> bytes:
+    """A PDF of pages of lines."""
+    kids = b" ".join(b"%d 0 R" % (5 + 2 * place) for place in range(len(pages)))
+    objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
-        b"/Resources << /Font << /F1 5 0 R >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, len(pages)),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< %s >>" % info,
-    )
+    ]
+    for place, lines in enumerate(pages):
+        shown = b"".join(b"(" + line.encode("latin-1") + b") Tj T*\n" for line in lines)
+        content = b"BT /F1 12 Tf 72 720 Td 16 TL\n" + shown + b"ET"
+        objects += [
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
+            b"/Resources << /Font << /F1 3 0 R >> >> >>" % (6 + 2 * place),
+            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        ]
     body, offsets = b"%PDF-1.4\n", []
     for number, item in enumerate(objects, start=1):
         offsets.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, item)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
     return (
         body
-        + b"xref\n0 7\n0000000000 65535 f \n%strailer\n<< /Size 7 /Root 1 0 R /Info 6 0 R %s >>\n"
-        % (
-            table,
-            trailer,
-        )
+        + b"xref\n0 %d\n0000000000 65535 f \n%strailer\n" % (size, table)
+        + b"<< /Size %d /Root 1 0 R /Info 4 0 R %s >>\n" % (size, trailer)
         + b"startxref\n%d\n%%%%EOF\n" % len(body)
     )
 

@@ -262,6 +262,8 @@ def test_process_ends_with_its_parent() -> None:
         Read("words", "text/plain", "a\0b", False, None, {}, [Span(0, 5, ())]),
         Read("x" * 200, "text/plain", None, False, None, {}, [Span(0, 5, ())]),
         Read("x" * 90, "text/plain", None, False, None, {}, [Span(0, 90, ())]),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (0, 3, 2)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (0, 6)),
     ],
 )
 def test_answer_of_a_process_that_was_taken_over_is_not_believed(answer: Read) -> None:

@@ -38,6 +38,7 @@ class StoredText:
     content_sha256: bytes
     byte_size: int
     metadata: Mapping[str, Any]
+    page_bounds: Sequence[int] | None
     source_created_at: datetime | None
     source_updated_at: datetime | None
     updated_at: datetime

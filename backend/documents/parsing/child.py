@@ -105,6 +105,7 @@ def _answer(asked: Asked) -> msgspec.Struct:
         document.language,
         dict(document.metadata),
         [Span(passage.start, passage.end, passage.heading_path) for passage in passages],
+        tuple(document.page_bounds),
     )
 
 

@@ -19,6 +19,9 @@ class ParsedDocument:
     is_markdown: bool
     language: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    page_bounds: Sequence[int] = ()
+    """Offsets in `text` at which each of its pages or slides begins, and at which the last one ends, in order; empty where
+    the format has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The extraction library (kreuzberg), behind what this product asks of it: Markdown, no OCR, no network."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -37,12 +38,21 @@ class _Crashed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document as the library renders it: `text` in Markdown, what the file says about itself."""
+    """A document as the library renders it: `text` in Markdown, what the file says about itself, and the words of each of
+    its `pages`, as they come, if the format has pages."""
 
     text: str
     title: str | None
     language: str | None
     facts: Mapping[str, str]
+    pages: Sequence[str] = ()
+
+
+_PDF: Final = "application/pdf"
+_PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+#: Between slides; of signs that no text has, for who writes them nothing is lost.
+_SLIDE: Final = "\ue0f1{page_num}\ue0f2"
+_SLIDE_MARK = re.compile(r"\n*\ue0f1[0-9]+\ue0f2\n*")
 
 
 def detect_type(data: bytes) -> str | None:
@@ -76,8 +86,14 @@ def extract(data: bytes, mime_type: str) -> Extracted:
         except _Crashed:
             continue
         about: Mapping[str, Any] = result.metadata
+        text, pages = result.content, [page["content"] for page in result.pages or ()]
+        if mime_type == _PPTX:
+            # Slides are marked where they begin, what the library gives of each of them is not all it has.
+            _, *pages = _SLIDE_MARK.split(text)
+            text = _SLIDE_MARK.sub("\n\n", text).strip()
         return Extracted(
-            text=result.content,
+            text=text,
+            pages=pages,
             title=about.get("title") or None,
             language=about.get("language") or None,
             facts={name: _readable(about[name]) for name in _KEPT_FACTS if about.get(name)},
@@ -96,6 +112,7 @@ def _extract_as(output_format: str, data: bytes, mime_type: str) -> "kreuzberg.E
         enable_quality_processing=False,
         ocr=None,
         tree_sitter=kreuzberg.TreeSitterConfig(enabled=False),
+        pages=_pages(mime_type),
     )
     try:
         return kreuzberg.extract_bytes_sync(data, mime_type, config)
@@ -111,6 +128,18 @@ def _extract_as(output_format: str, data: bytes, mime_type: str) -> "kreuzberg.E
         if type(error).__name__ != "PanicException":
             raise
         raise _Crashed from error
+
+
+def _pages(mime_type: str) -> "kreuzberg.PageConfig | None":
+    import kreuzberg
+
+    if mime_type not in (_PDF, _PPTX):
+        return None
+    return kreuzberg.PageConfig(
+        extract_pages=True,
+        insert_page_markers=mime_type == _PPTX,
+        marker_format=f"\n\n{_SLIDE}\n\n",
+    )
 
 
 def _readable(value: object) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from backend.documents.parsing.pages import MAX_PAGES
+
 HEADER_BYTES: Final = 4
 
 _Name = Annotated[str, msgspec.Meta(max_length=500)]
@@ -51,6 +53,9 @@ class Read(msgspec.Struct, frozen=True, array_like=True, tag="read"):
         dict[_Name, Annotated[str, msgspec.Meta(max_length=4000)]], msgspec.Meta(max_length=50)
     ]
     spans: list[Span]
+    page_bounds: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_PAGES + 1)
+    ] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):

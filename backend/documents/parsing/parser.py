@@ -1,6 +1,7 @@
 """The way in: a file's bytes, its name and what the sender called it, to text in Markdown or as it is."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from backend.documents.parsing.failures import (
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.mail import read_mail
 from backend.documents.parsing.markup import words_of_markup
+from backend.documents.parsing.pages import place_pages
 from backend.documents.parsing.pptx import read_speaker_notes
 from backend.documents.parsing.sheets import cut_sheets
 
@@ -108,7 +110,9 @@ def parse(
     declared, _, parameters = (mime_type or "").partition(";")
     declared = declared.strip().lower()
     if data.startswith(_BINARY_SIGNATURES) or looks_binary(data):
-        return _finished(_parse_binary(data, suffix, declared, limits), limits)
+        document, pages, notes = _parse_binary(data, suffix, declared, limits)
+        document = _finished(document, limits)
+        return replace(document, page_bounds=place_pages(document.text, pages, notes))
     _, _, charset = parameters.partition("charset=")
     return _finished(_parse_text(data, suffix, declared, charset.strip(" \"'"), limits), limits)
 
@@ -139,7 +143,10 @@ def _notice(limits: Limits) -> str:
     return f"Only about the first {limits.max_characters:,} characters of the document were read."
 
 
-def _parse_binary(data: bytes, suffix: str, declared: str, limits: Limits) -> ParsedDocument:
+def _parse_binary(
+    data: bytes, suffix: str, declared: str, limits: Limits
+) -> tuple[ParsedDocument, Sequence[str], str]:
+    """The document, the words of each of its pages if it has any, and what stands behind the last one."""
     found = engine.detect_type(data)
     named = _BINARY_TYPES.get(suffix, declared)
     if data.startswith(_OLE_SIGNATURE):
@@ -166,12 +173,14 @@ def _parse_binary(data: bytes, suffix: str, declared: str, limits: Limits) -> Pa
     if found == _DOCX:
         text = show_references(text)
     text = clean_extracted(text)
+    notes = ""
     if found == _PPTX:
         text = promote_bold_lines(text)
-        if notes := read_speaker_notes(data):
-            text = "\n\n".join((text, "## Speaker notes", *notes))
+        if spoken := read_speaker_notes(data):
+            notes = "\n\n".join(("## Speaker notes", *spoken))
+            text = f"{text}\n\n{notes}"
     facts = {**shown.facts, _TRUNCATED: _notice(limits)} if is_cut else shown.facts
-    return ParsedDocument(text, found, shown.title, True, shown.language, facts)
+    return ParsedDocument(text, found, shown.title, True, shown.language, facts), shown.pages, notes
 
 
 def _parse_text(data: bytes, suffix: str, declared: str, charset: str, limits: Limits) -> ParsedDocument:

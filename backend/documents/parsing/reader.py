@@ -225,11 +225,12 @@ def _checked(answer: Read | Failed, limits: Limits, max_characters: int) -> Read
         if not before <= span.start < span.end <= len(text) or span.end - span.start > max_characters:
             raise ParserCrashed
         before = span.start
-    if not answer.spans:
+    bounds = answer.page_bounds
+    if not answer.spans or (list(bounds) != sorted(bounds)) or any(bound > len(text) for bound in bounds):
         raise ParserCrashed
     return ReadDocument(
         ParsedDocument(
-            text, answer.mime_type, answer.title, answer.is_markdown, answer.language, answer.metadata
+            text, answer.mime_type, answer.title, answer.is_markdown, answer.language, answer.metadata, bounds
         ),
         [
             Chunk(ordinal, text[span.start : span.end], span.start, span.end, span.heading_path)

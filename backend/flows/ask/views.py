@@ -35,6 +35,9 @@ class SourceView(BaseModel):
     heading_path: list[str]
     start_offset: int = Field(description="Where the passage begins in the document's text")
     end_offset: int
+    page: int | None = Field(
+        description="The page or slide it begins on, counted from 1; null if its format has none"
+    )
     view_url: str = Field(description="Opens the document at the passage")
     metadata: dict[str, Any]
 
@@ -48,6 +51,9 @@ class CitationView(BaseModel):
     sentence: str = Field(description="As the document has it, on one line")
     start_offset: int = Field(description="Where the sentence begins in the document's text")
     end_offset: int
+    page: int | None = Field(
+        description="The page or slide it begins on, counted from 1; null if its format has none"
+    )
     view_url: str = Field(description="Opens the document at the sentence")
 
 
@@ -167,6 +173,7 @@ def citation_view(cited: Cited, hits: Sequence[Hit], public_url: str) -> Citatio
         sentence=cited.sentence,
         start_offset=cited.start,
         end_offset=cited.end,
+        page=hit.page_at(cited.start),
         view_url=_view_url(public_url, hit, cited.start, cited.end),
     )
 
@@ -186,6 +193,7 @@ def source_view(hit: Hit, public_url: str) -> SourceView:
         heading_path=list(hit.heading_path),
         start_offset=hit.start_offset,
         end_offset=hit.end_offset,
+        page=hit.page_at(hit.start_offset),
         view_url=_view_url(public_url, hit, hit.start_offset, hit.end_offset),
         metadata={
             **hit.metadata,

@@ -69,6 +69,7 @@ def prepare(
         embedding_model=embedder.model,
         chunks=chunks_of(title, passages, embedder),
         cut_as=cut_as(config.chunk_characters, config.chunk_overlap),
+        page_bounds=parsed.page_bounds,
     )
 
 

@@ -45,6 +45,8 @@ def cut_again(
         content_sha256=stored.content_sha256,
         byte_size=stored.byte_size,
         metadata=stored.metadata,
+        # Counted in the text as it was.
+        page_bounds=(stored.page_bounds or ()) if read.document.text == stored.content else (),
         source_created_at=stored.source_created_at,
         source_updated_at=stored.source_updated_at,
         embedding_model=embedder.model,

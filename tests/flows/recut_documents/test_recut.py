@@ -128,8 +128,13 @@ def scene(database: TestDatabase) -> Scene:
 
 
 def test_documents_are_cut_anew_and_stay_what_they_are(scene: Scene) -> None:
+    with scene.database.admin() as connection:
+        connection.execute(
+            "UPDATE documents SET page_bounds = ARRAY[0, 400, length(content)] WHERE tenant_id = %s",
+            (scene.tenant_id,),
+        )
     facts = (
-        "SELECT id, external_id, title, content, content_sha256, author, metadata, mime_type, classification"
+        "SELECT id, external_id, title, content, content_sha256, author, metadata, mime_type, classification, page_bounds"
         " FROM documents WHERE tenant_id = %s ORDER BY id"
     )
     before = scene.rows(facts)

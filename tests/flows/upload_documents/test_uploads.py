@@ -15,7 +15,7 @@ from backend.embeddings.providers.local import LocalEmbedder
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository
 from tests.conftest import TestDatabase, clone
-from tests.documents.samples import make_docx, make_xlsx, make_zip, replace_member
+from tests.documents.samples import make_docx, make_pages, make_xlsx, make_zip, replace_member
 from tests.emulators.scripted import Reply, Request, scripted_server
 from tests.flows.upload_documents.scene import Bench
 from tests.tenants.instances import Instance, Person, problem, web_instance
@@ -102,6 +102,27 @@ def test_files_become_documents_that_search_finds(web: Instance, bench: Bench, p
     assert (plan["source_type"], plan["kind"], plan["classification"]) == ("file", "upload", "work")
     assert found_by(web, person, "Where does the zeppelin hangar move?")[0] == plan["id"]
     assert {u["state"] for u in uploads(web, person)} == {"stored"}
+
+
+def test_citation_names_the_page_and_opens_it(web: Instance, bench: Bench, person: Person) -> None:
+    filler = [f"Nothing else was decided in session {number} of that year." for number in range(30)]
+    pages = [
+        ["Minutes of the board", *filler],
+        [*filler, "The board bought the zeppelin hangar for nine thousand marks."],
+        ["The mooring mast was painted green by the harbour crew.", *filler],
+    ]
+    hand_in(web, person, ("minutes.pdf", make_pages(pages)))
+    assert bench.work() == 1
+
+    for question, page in (
+        ("Who bought the zeppelin hangar?", 2),
+        ("What colour is the mooring mast painted?", 3),
+    ):
+        answer = web.ok("POST", "/api/search", person, json={"query": question})
+        citation = answer["citations"][0]
+        assert (citation["page"], answer["sources"][citation["source"] - 1]["page"] <= page) == (page, True)
+        place = citation["view_url"].partition("/api/")[2].partition("#")[0]
+        assert f"Page {page} of 3" in web.call("GET", f"/api/{place}", person).text
 
 
 def test_request_waits_until_the_worker_is_done(web: Instance, bench: Bench, person: Person) -> None:
