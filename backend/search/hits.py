@@ -72,16 +72,23 @@ def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:
     )
     seen: set[str] = set()
     places: Counter[UUID] = Counter()
-    ordered = []
+    first: list[tuple[float, Hit]] = []
+    further: list[tuple[float, Hit]] = []
+    copies: list[tuple[float, Hit]] = []
     for score, hit in rated:
         text = _BLANKS.sub("", hit.text).lower()
-        is_copy = text in seen
-        if not is_copy:
+        if text in seen:
+            chosen = copies
+        else:
             seen.add(text)
             places[hit.document_id] += 1
-        later = 2 if is_copy else int(places[hit.document_id] > PER_DOCUMENT)
-        ordered.append((later, replace(hit, score=min(1.0, score))))
-    return [hit for _, hit in sorted(ordered, key=lambda pair: pair[0])][:limit]
+            chosen = further if places[hit.document_id] > PER_DOCUMENT else first
+        chosen.append((score, hit))
+        if len(first) == limit:
+            # What follows would come after all of these.
+            break
+    ordered = [*first, *further, *copies][:limit]
+    return [replace(hit, score=min(1.0, score)) for score, hit in ordered]
 
 
 def freshness(changed_at: datetime | None, now: datetime) -> float:

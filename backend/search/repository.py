@@ -9,8 +9,8 @@ from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
+from backend.db.transaction import Unit
 from backend.search.hits import PER_DOCUMENT as PER_DOCUMENT
 from backend.search.hits import Hit as Hit
 from backend.search.hits import arrange
@@ -38,9 +38,25 @@ _WORDS = text(
     " AS w (word, place) ORDER BY place"
 )
 
-_COUNTS = text("SELECT lexeme, frequency FROM count_lexemes(:lexemes)")
-
-_PASSAGES = text("SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id")
+# The lexemes of the whole question and of each of its words, how many passages have those that are not known, and how many
+# passages there are, if that is not known either: one round trip for what a question needs before it can be embedded.
+_WEIGH = text(
+    """
+    WITH asked AS MATERIALIZED (
+        SELECT lexeme, positions FROM unnest(words_of(:question))
+    ), separate AS MATERIALIZED (
+        SELECT place, tsvector_to_array(words_of(word)) AS lexemes
+        FROM unnest(CAST(:words AS text[])) WITH ORDINALITY AS w (word, place)
+    ), wanted AS MATERIALIZED (
+        SELECT lexeme FROM asked UNION SELECT unnest(lexemes) FROM separate
+    )
+    SELECT (SELECT jsonb_agg(jsonb_build_array(lexeme, positions) ORDER BY positions[1], lexeme) FROM asked),
+           (SELECT jsonb_agg(lexemes ORDER BY place) FROM separate),
+           (SELECT jsonb_object_agg(c.lexeme, c.frequency) FROM count_lexemes(ARRAY(
+                SELECT lexeme FROM wanted WHERE lexeme <> ALL (CAST(:counted AS text[])))) AS c),
+           coalesce(CAST(:passages AS bigint), (SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id))
+    """
+)
 
 # A question's lexemes count each on its own: people ask in sentences, and no passage has all their words. What nobody
 # may find is left out before the best are chosen, and looked for once more in what comes back.
@@ -82,6 +98,8 @@ _SEARCH = text(
     """
 )
 
+_ANYTHING = text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)")
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 
@@ -111,13 +129,15 @@ class Weighed:
     spans: Sequence[tuple[int, int, float]]
     #: those of them (first character, one past the last) that no passage has
     unknown: Sequence[tuple[int, int]]
+    #: (lexeme, its places) of the question, in the order of its words
+    lexemes: Sequence[tuple[str, Sequence[int]]]
 
 
 class SearchRepository:
-    """Ranked passages of one tenant, within the caller's transaction."""
+    """Ranked passages of one tenant, within the caller's unit of work."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
 
     def weigh(
         self, tenant_id: UUID, question: str, *, words: tuple[int, Mapping[str, int]] | None = None
@@ -127,29 +147,32 @@ class SearchRepository:
         `words` is what is known already, as for `search`; the others are counted.
         """
         places = [match.span() for match in _WORD.finditer(question)]
-        asked = {"words": [question[start:end] for start, end in places]}
-        lexemes = [set(found) for found in self._session.scalars(_WORDS, asked)]
-        known = dict(words[1]) if words else {}
-        wanted = {lexeme for lexeme, _ in self._lexemes(question)}.union(*lexemes)
-        if uncounted := wanted - known.keys():
-            known |= {
-                lexeme: count
-                for lexeme, count in self._session.execute(_COUNTS, {"lexemes": list(uncounted)})
-            }
-        passages = (
-            words[0] if words else self._session.execute(_PASSAGES, {"tenant_id": tenant_id}).scalar_one()
-        )
+        passages, known = words or (None, {})
+        asked, separate, counted, passages = self._unit.execute(
+            _WEIGH,
+            {
+                "tenant_id": tenant_id,
+                "question": question,
+                "words": [question[start:end] for start, end in places],
+                "counted": list(known),
+                "passages": passages,
+            },
+        ).one()
+        lexemes = [tuple(one) for one in asked or ()]
+        found = [set(one) for one in separate or ()]
+        wanted = {lexeme for lexeme, _ in lexemes}.union(*found)
+        known = {**known, **(counted or {})}
         frequencies = {lexeme: known[lexeme] for lexeme in wanted}
         spans = [
-            (start, end, max((_rarity(frequencies[lexeme], passages) for lexeme in found), default=0.0))
-            for (start, end), found in zip(places, lexemes, strict=True)
+            (start, end, max((_rarity(frequencies[lexeme], passages) for lexeme in each), default=0.0))
+            for (start, end), each in zip(places, found, strict=True)
         ]
         unknown = [
             place
-            for place, found in zip(places, lexemes, strict=True)
-            if found and not any(frequencies[lexeme] for lexeme in found)
+            for place, each in zip(places, found, strict=True)
+            if each and not any(frequencies[lexeme] for lexeme in each)
         ]
-        return Weighed((passages, frequencies), spans, unknown)
+        return Weighed((passages, frequencies), spans, unknown, lexemes)
 
     def search(
         self,
@@ -165,6 +188,7 @@ class SearchRepository:
         phrases: Sequence[str] = (),
         excluded: Sequence[str] = (),
         softened: Mapping[str, float] | None = None,
+        lexemes: Sequence[tuple[str, Sequence[int]]] | None = None,
     ) -> list[Hit]:
         """Up to `limit` passages, the best first; beyond five of one document, its others come after all others, and
         copies of a passage after those.
@@ -173,23 +197,26 @@ class SearchRepository:
         by their words alone. `words` is what is known already: how many passages there are, and in about how many of
         them frequent lexemes stand; what it does not say is counted. Each of `phrases` must stand in the passage, its
         headings or its title word for word, none of `excluded` may. `softened`: words that are asked for too, each with
-        the share of its weight that it has (also if it stands in the question).
+        the share of its weight that it has (also if it stands in the question). `lexemes` are the question's, if `weigh`
+        has found them.
         """
         softer = softened or {}
         factors: dict[str, float] = {}
-        for word, found in zip(softer, self._session.scalars(_WORDS, {"words": list(softer)}), strict=True):
-            factors |= dict.fromkeys(found, softer[word])
-        asked = self._lexemes(question)
-        lexemes = [*dict.fromkeys((*(lexeme for lexeme, _ in asked), *factors))]
+        if softer:
+            rows = self._unit.execute(_WORDS, {"words": list(softer)}).all()
+            for word, (found,) in zip(softer, rows, strict=True):
+                factors |= dict.fromkeys(found, softer[word])
+        asked = self._lexemes(question) if lexemes is None else lexemes
+        wanted = [*dict.fromkeys((*(lexeme for lexeme, _ in asked), *factors))]
         passages, known = words or (None, {})
-        counted = [lexeme for lexeme in lexemes if lexeme in known]
+        counted = [lexeme for lexeme in wanted if lexeme in known]
         pairs = _pairs(asked)
         chosen = filters or Filters()
-        rows = self._session.execute(
+        found_rows = self._unit.execute(
             _SEARCH,
             {
                 "tenant_id": tenant_id,
-                "lexemes": lexemes,
+                "lexemes": wanted,
                 "counted_lexemes": counted,
                 "frequencies": [known[lexeme] for lexeme in counted],
                 "passages": passages,
@@ -216,26 +243,20 @@ class SearchRepository:
                 "until": chosen.until,
             },
         )
-        hits = [Hit(*row) for row in rows]
+        hits = [Hit(*row) for row in found_rows.all()]
         if phrases:
             hits = [hit for hit in hits if says(phrases, hit.title, hit.text, *hit.heading_path)]
         return arrange(hits, limit, datetime.now(UTC))
 
-    def _lexemes(self, question: str) -> list[tuple[str, list[int]]]:
+    def _lexemes(self, question: str) -> list[tuple[str, Sequence[int]]]:
         """(lexeme, its places) of the question, in the order of its words."""
         return [
-            (row.lexeme, list(row.positions))
-            for row in self._session.execute(_LEXEMES, {"question": question})
+            (lexeme, places) for lexeme, places in self._unit.execute(_LEXEMES, {"question": question}).all()
         ]
 
     def has_documents(self, tenant_id: UUID) -> bool:
         """Whether there is anything to search."""
-        return bool(
-            self._session.scalar(
-                text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)"),
-                {"tenant_id": tenant_id},
-            )
-        )
+        return bool(self._unit.execute(_ANYTHING, {"tenant_id": tenant_id}).scalar_one())
 
 
 def _rarity(frequency: int, passages: int) -> float:

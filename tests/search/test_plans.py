@@ -31,6 +31,9 @@ RUNS: Final = 12
 
 INDEX: Final = "ix_chunks_search"
 
+#: As transactions have it, and as statements that run by themselves do.
+MODES: Final = ("auto", "force_generic_plan")
+
 _DOCUMENT: Final = """
 INSERT INTO documents (tenant_id, id, external_id, source_type, kind, title, file_name, mime_type, content,
                        content_sha256, byte_size)
@@ -91,14 +94,22 @@ def scans(session: Session) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def planned(session: Session, mode: str) -> Session:
+    """`session`, its statements planned as `mode` says."""
+    session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
+    return session
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("question", ["word3999", "word4100 word4200", "word90 word900 word3000"])
 def test_search_of_a_large_tenant_uses_the_index(
-    filled: tuple[TestDatabase, UUID, UUID], question: str
+    filled: tuple[TestDatabase, UUID, UUID], question: str, mode: str
 ) -> None:
     """Each time, also when the function's plan is no longer made for the values."""
     database, large, _ = filled
     used = []
-    with database.db.transaction(large) as session:
+    with database.db.transaction(large) as opened:
+        session = planned(opened, mode)
         for _ in range(RUNS):
             before = scans(session)[0]
             assert search(session, large, question) > 0
@@ -130,12 +141,13 @@ def test_search_counts_no_words_whose_frequency_is_known(filled: tuple[TestDatab
     assert found["known"][1] == found["counted"][1] - 3
 
 
-def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UUID], mode: str) -> None:
     """Once for each word that is not known; the search after it counts none again."""
     database, large, _ = filled
     question = "word90 word900 word3000"
     with database.db.transaction(large) as session:
-        repository = SearchRepository(session)
+        repository = SearchRepository(planned(session, mode))
         before = scans(session)[0]
         weighed = repository.weigh(large, question, words=(CHUNKS, {"word90": 5_000}))
         assert scans(session)[0] - before == 2
@@ -149,10 +161,14 @@ def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UU
     assert weights[0] > 0
 
 
-def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestDatabase, UUID, UUID]) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_search_of_a_small_tenant_reads_no_other_s_chunks(
+    filled: tuple[TestDatabase, UUID, UUID], mode: str
+) -> None:
     """Neither its words nor its vectors are looked for in the whole table."""
     database, _, small = filled
-    with database.db.transaction(small) as session:
+    with database.db.transaction(small) as opened:
+        session = planned(opened, mode)
         for _ in range(RUNS):
             assert search(session, small, "word90 word900 word3000") > 0
         assert scans(session)[1] == 0

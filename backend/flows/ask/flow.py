@@ -137,8 +137,8 @@ def find(
     hits = retrieved.hits
     is_empty = False
     if not hits:
-        with db.transaction(tenant_id) as session:
-            is_empty = not SearchRepository(session).has_documents(tenant_id)
+        with db.statement(tenant_id) as unit:
+            is_empty = not SearchRepository(unit).has_documents(tenant_id)
     sources = [
         Source(
             text=hit.text,

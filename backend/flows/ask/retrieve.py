@@ -73,8 +73,7 @@ def retrieve(
     reranker: Reranker | None = None,
 ) -> Retrieved:
     """Up to `limit` passages, the best first; `words` is what is known of how frequent words are, `vocabulary` which words
-    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing. A
-    `reranker` that does not answer is done without.
+    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing.
 
     A `reranker` that does not answer is done without. Raises EmbeddingFailed, DatabaseUnavailable.
     """
@@ -96,8 +95,8 @@ def retrieve(
         vector, model = embedder.embed([mended.text])[0].tolist(), embedder.model
 
     def search(phrases: Sequence[str]) -> list[Hit]:
-        with db.transaction(tenant_id) as session:
-            return SearchRepository(session).search(
+        with db.statement(tenant_id) as unit:
+            return SearchRepository(unit).search(
                 tenant_id,
                 mended.text,
                 vector,
@@ -109,6 +108,8 @@ def retrieve(
                 phrases=phrases,
                 excluded=asked.excluded,
                 softened=mended.softened,
+                # With other words to be found, it was not the question that was weighed.
+                lexemes=None if mended.softened else weighed.lexemes,
             )
 
     hits = search(asked.phrases)
@@ -127,8 +128,8 @@ def retrieve(
 
 
 def _weigh(db: Database, tenant_id: UUID, text: str, words: tuple[int, Mapping[str, int]] | None) -> Weighed:
-    with db.transaction(tenant_id) as session:
-        return SearchRepository(session).weigh(tenant_id, text, words=words)
+    with db.statement(tenant_id) as unit:
+        return SearchRepository(unit).weigh(tenant_id, text, words=words)
 
 
 def _mend(
