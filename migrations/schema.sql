@@ -2549,7 +2549,7 @@ CREATE TABLE public.searches (
     clicked_document_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     milliseconds integer NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ck_searches_outcome_is_known CHECK ((outcome = ANY (ARRAY['extractive'::text, 'generated'::text, 'no_results'::text, 'onboarding'::text])))
+    CONSTRAINT ck_searches_outcome_is_known CHECK ((outcome = ANY (ARRAY['extractive'::text, 'generated'::text, 'no_results'::text, 'onboarding'::text, 'abandoned'::text])))
 );
 
 ALTER TABLE ONLY public.searches FORCE ROW LEVEL SECURITY;
@@ -2582,7 +2582,7 @@ COMMENT ON COLUMN public.searches.searched IS 'What was looked for: the question
 
 -- Name: COLUMN searches.outcome; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.searches.outcome IS 'extractive or generated: answered; no_results: nothing found; onboarding: nothing there';
+COMMENT ON COLUMN public.searches.outcome IS 'extractive or generated: answered; no_results: nothing found; onboarding: nothing there; abandoned: nobody waited for the end, or it broke off';
 
 -- Name: COLUMN searches.confidence; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 

@@ -23,7 +23,8 @@ class Search(Base):
         Index("ix_searches_newest", "tenant_id", sql("created_at DESC"), "id"),
         Index("ix_searches_created_at", "created_at"),
         CheckConstraint(
-            "outcome IN ('extractive', 'generated', 'no_results', 'onboarding')", name="outcome_is_known"
+            "outcome IN ('extractive', 'generated', 'no_results', 'onboarding', 'abandoned')",
+            name="outcome_is_known",
         ),
         {"comment": "What was asked and what was found, unless the workspace has turned that off"},
     )
@@ -36,7 +37,8 @@ class Search(Base):
         comment="What was looked for: the question, completed from the conversation and by acronyms"
     )
     outcome: Mapped[Words] = mapped_column(
-        comment="extractive or generated: answered; no_results: nothing found; onboarding: nothing there"
+        comment="extractive or generated: answered; no_results: nothing found; onboarding: nothing there;"
+        " abandoned: nobody waited for the end, or it broke off"
     )
     confidence: Mapped[float] = mapped_column(Double, comment="How well the passages answer it, 0 to 1")
     result_count: Mapped[int] = mapped_column(comment="How many passages were shown")

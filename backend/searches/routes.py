@@ -37,8 +37,9 @@ class Rated(Answer):
 
 
 class Listing(BaseModel):
-    outcome: Literal["extractive", "generated", "no_results", "onboarding"] | None = Field(
-        None, description="no_results: what the documents do not answer"
+    outcome: Literal["extractive", "generated", "no_results", "onboarding", "abandoned"] | None = Field(
+        None,
+        description="no_results: what the documents do not answer; abandoned: nobody waited for the answer's end",
     )
     limit: int = Field(50, ge=1, le=200)
     before: UUID | None = Field(None, description="Only older ones: the last id you have")

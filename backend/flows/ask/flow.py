@@ -47,7 +47,8 @@ class Cited:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`kind`: onboarding (nothing to search), no_results, extractive or generated; `confidence` 0 to 1."""
+    """`kind`: onboarding (nothing to search), no_results, extractive, generated, or abandoned (never shown whole);
+    `confidence` 0 to 1."""
 
     text: str
     kind: str
@@ -206,6 +207,11 @@ def write_live(
     if not parts:
         yield from _parts_of(reply)
     yield reply
+
+
+def left_unread(found: Found) -> Reply:
+    """What there is of an answer that was not finished, or for which nobody waited."""
+    return Reply("", "abandoned", found.extract.confidence, found.hits, (), found.retrieved)
 
 
 def _reply(found: Found, parts: Sequence[Part], draft: Draft, *, is_complete: bool = True) -> Reply:

@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from backend.flows.ask.exchange import check_conversation, keep_exchange
-from backend.flows.ask.flow import Found, Reply, find, write
+from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.stream import stream_answer
 from backend.flows.ask.views import SearchAnswer, answer_view
@@ -83,6 +83,7 @@ def search_stream(body: Question) -> Response:
         with_sources=body.include_sources,
         request_id=g.request_id,
         finish=finish,
+        break_off=_break_off(body),
     )
     return Response(
         frames,
@@ -109,6 +110,26 @@ def _find(body: Question) -> Found:
         vocabulary=s.vocabulary,
         reranker=s.reranker,
     )
+
+
+def _break_off(body: Question) -> Callable[[Found], None]:
+    """What is done when nobody waits for the end: what was asked is written down all the same."""
+    who = principal()
+    s = services()
+    started = time.perf_counter()
+
+    def break_off(found: Found) -> None:
+        log_search(
+            s.db,
+            s.configs,
+            who.tenant_id,
+            who.user_id,
+            query=body.query,
+            reply=left_unread(found),
+            seconds=time.perf_counter() - started,
+        )
+
+    return break_off
 
 
 def _finish(body: Question) -> Callable[[Reply], SearchAnswer]:

@@ -45,11 +45,13 @@ def stream_answer(
     with_sources: bool,
     request_id: str,
     finish: Callable[[Reply], SearchAnswer],
+    break_off: Callable[[Found], None],
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> Iterator[str]:
     """Frames: `sources`, then a `sentence` and its `citation`s each, then `done` with what `finish` makes of the reply,
-    or `error`."""
+    or `error`. Without `done`, or when nobody reads on, `break_off` is told what had been found."""
     OPEN_ANSWERS.inc()
+    is_done = False
     try:
         yield _frame("sources", sources_event(query, found, public_url=public_url, with_sources=with_sources))
         index = 0
@@ -61,7 +63,9 @@ def stream_answer(
                     yield _sentence(step, index, found, public_url)
                     index += 1
                 else:
-                    yield _frame("done", finish(step))
+                    done = _frame("done", finish(step))
+                    is_done = True
+                    yield done
     except StateError as error:
         _log.warning("streamed answer ended early", error=error.error_code)
         yield _frame(
@@ -73,6 +77,8 @@ def stream_answer(
         yield _frame("error", ErrorEvent(error=words, error_code="INTERNAL_ERROR", request_id=request_id))
     finally:
         OPEN_ANSWERS.dec()
+        if not is_done:
+            break_off(found)
 
 
 def _sentence(part: Part, index: int, found: Found, public_url: str) -> str:

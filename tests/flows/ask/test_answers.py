@@ -207,6 +207,22 @@ def test_streamed_search_is_written_down_as_any_other(web: Instance, model: Mode
     assert [(str(row[0]), row[1], row[2]) for row in rows] == [(done["search_id"], QUESTION, "extractive")]
 
 
+def test_answer_nobody_waits_for_is_written_down_as_abandoned(
+    web: Instance, model: Model, person: Person
+) -> None:
+    model.says("Everybody gets 25 days of annual leave a year. [Source 1]")
+    answer = web.call("POST", "/api/search/stream", person, json={"query": QUESTION})
+    assert next(answer.iter_encoded()).startswith(b"event: sources")
+    answer.close()
+
+    with web.database.admin() as connection:
+        rows = connection.execute(
+            "SELECT query, outcome, result_count > 0, confidence > 0 FROM searches WHERE tenant_id = %s",
+            (person.tenant_id,),
+        ).fetchall()
+    assert rows == [(QUESTION, "abandoned", True, True)]
+
+
 @pytest.mark.parametrize("path", ["/api/search", "/api/search/stream"])
 def test_bad_questions_are_refused_before_anything_is_streamed(
     web: Instance, person: Person, path: str
