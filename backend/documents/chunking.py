@@ -39,6 +39,9 @@ def chunk(
     spans: list[tuple[int, int]] = []
     for window_start, window in _windows(text, max(_WINDOW_CHARACTERS, 20 * max_characters)):
         for offset, passage in splitter.chunk_indices(window):
+            if not passage.strip():
+                # The splitter takes some blanks for words, such as the separator U+001F.
+                continue
             start = window_start + offset
             end = start + len(passage)
             if spans and outline.is_headings_only(*spans[-1]) and end - spans[-1][0] <= max_characters:

@@ -4,7 +4,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.documents.chunking import MAX_CHARACTERS, chunk
@@ -31,6 +31,7 @@ MARKDOWN_PIECES = st.sampled_from(
 )
 
 
+@example(text="\x1f", is_markdown=False, sizes=(40, 0))
 @settings(max_examples=200, deadline=None)
 @given(
     text=st.one_of(st.lists(MARKDOWN_PIECES, max_size=30).map("".join), st.text(max_size=400)),
