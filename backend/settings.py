@@ -212,6 +212,9 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr = Field(SecretStr(""), alias="LLM_API_KEY")
     """Key sent to LLM_BASE_URL as a bearer token."""
 
+    llm_classification: bool = Field(True, alias="LLM_CLASSIFICATION")
+    """Whether LLM_BASE_URL is asked about new documents that the rules do not settle."""
+
     rerank_base_url: str = Field("", alias="RERANK_BASE_URL")
     """Base URL of a server whose `/rerank` orders what search found; empty means the search's own order."""
 

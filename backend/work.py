@@ -15,6 +15,8 @@ from backend.connectors.deliveries.repository import DeliveryRepository
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
+from backend.flows.classify_documents.flow import CLASSIFY_KIND, begin_due_judgements
+from backend.flows.classify_documents.handler import ClassifyHandler
 from backend.flows.disconnect_source.flow import FORGET_KIND
 from backend.flows.disconnect_source.handler import ForgetSourceHandler
 from backend.flows.ingest_document.store import REEMBED_KIND
@@ -146,6 +148,15 @@ def model_chore(services: Services) -> Chore:
     )
 
 
+def classification_chore(services: Services) -> Chore:
+    """Has the language model asked about documents that the rules are not sure of."""
+    return Chore(
+        "classify documents",
+        timedelta(seconds=30),
+        lambda session: begin_due_judgements(session, services.db),
+    )
+
+
 def work(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT; jobs in hand are given back after their current page."""
     instance = instance_name(settings)
@@ -167,6 +178,7 @@ def work(settings: Settings) -> None:
         # A source connected before the installation could be called.
         on_begin=lambda session, connector: watch(session, connector, watched),
     )
+    judge = services.chat_model if settings.llm_classification else None
     worker = Worker(
         services.db,
         services.listener,
@@ -176,6 +188,7 @@ def work(settings: Settings) -> None:
             FORGET_KIND: ForgetSourceHandler(services.db),
             UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs, reader),
             RECUT_KIND: RecutHandler(services.db, services.storing_embedder, services.configs, reader),
+            CLASSIFY_KIND: ClassifyHandler(services.db, judge),
             REEMBED_KIND: ReembedHandler(services.db, services.known_embedders.find),
             WATCH_KIND: WatchSourceHandler(
                 services.db,
@@ -191,7 +204,12 @@ def work(settings: Settings) -> None:
         version=__version__,
         threads=settings.worker_threads,
         lease=timedelta(seconds=settings.lease_seconds),
-        chores=(*_CHORES, key_chore(services), model_chore(services)),
+        chores=(
+            *_CHORES,
+            key_chore(services),
+            model_chore(services),
+            *([classification_chore(services)] if judge is not None else []),
+        ),
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)

@@ -1508,6 +1508,7 @@ CREATE TABLE public.documents (
     deleted_by uuid,
     cut_as text,
     page_bounds integer[],
+    is_judged boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_documents_classification_is_known CHECK ((classification = ANY (ARRAY['work'::text, 'personal'::text, 'spam'::text, 'unknown'::text]))),
     CONSTRAINT ck_documents_confidence_is_a_share CHECK (((classification_confidence >= (0)::double precision) AND (classification_confidence <= (1)::double precision))),
     CONSTRAINT ck_documents_content_is_hashed CHECK ((length(content_sha256) = 32)),
@@ -1642,6 +1643,10 @@ COMMENT ON COLUMN public.documents.cut_as IS 'How its passages were cut and inde
 -- Name: COLUMN documents.page_bounds; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
 COMMENT ON COLUMN public.documents.page_bounds IS 'Offsets in content at which each page or slide begins, and at which the last one ends; none without pages';
+
+-- Name: COLUMN documents.is_judged; Type: COMMENT; Schema: public; Owner: secondbrain_owner
+
+COMMENT ON COLUMN public.documents.is_judged IS 'Whether a language model was asked to classify it as it is now';
 
 -- Name: document_cuts; Type: VIEW; Schema: ops; Owner: secondbrain_operator
 
@@ -4165,6 +4170,10 @@ CREATE INDEX ix_documents_hidden ON public.documents USING btree (tenant_id) WHE
 
 CREATE INDEX ix_documents_newest ON public.documents USING btree (tenant_id, created_at DESC, id) WHERE (deleted_at IS NULL);
 
+-- Name: ix_documents_unjudged; Type: INDEX; Schema: public; Owner: secondbrain_owner
+
+CREATE INDEX ix_documents_unjudged ON public.documents USING btree (tenant_id, id) WHERE ((deleted_at IS NULL) AND (status = 'classified'::text) AND (classification_confidence < (0.7)::double precision) AND (NOT is_judged));
+
 -- Name: ix_embedding_cache_expires_at; Type: INDEX; Schema: public; Owner: secondbrain_owner
 
 CREATE INDEX ix_embedding_cache_expires_at ON public.embedding_cache USING btree (tenant_id, expires_at) INCLUDE (byte_size);
@@ -5484,9 +5493,17 @@ GRANT SELECT(deleted_at) ON TABLE public.documents TO secondbrain_operator;
 
 GRANT SELECT(status) ON TABLE public.documents TO secondbrain_operator;
 
+-- Name: COLUMN documents.classification_confidence; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(classification_confidence) ON TABLE public.documents TO secondbrain_operator;
+
 -- Name: COLUMN documents.cut_as; Type: ACL; Schema: public; Owner: secondbrain_owner
 
 GRANT SELECT(cut_as) ON TABLE public.documents TO secondbrain_operator;
+
+-- Name: COLUMN documents.is_judged; Type: ACL; Schema: public; Owner: secondbrain_owner
+
+GRANT SELECT(is_judged) ON TABLE public.documents TO secondbrain_operator;
 
 -- Name: TABLE document_cuts; Type: ACL; Schema: ops; Owner: secondbrain_operator
 

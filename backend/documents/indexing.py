@@ -4,7 +4,8 @@ import re
 from pathlib import PurePath
 from typing import Final
 
-#: Writes `:rows`, those deleted here excepted, and says of each whether it was there before.
+#: Writes `:rows`, those deleted here excepted, and says of each whether it was there before. What a person has decided
+#: stays, and what a language model has said of the same content.
 STORE_DOCUMENTS: Final = """
     INSERT INTO documents AS d (
         tenant_id, id, connector_id, external_id, source_type, kind, title, file_name, mime_type, url, author, content,
@@ -25,11 +26,15 @@ STORE_DOCUMENTS: Final = """
         metadata = excluded.metadata, cut_as = excluded.cut_as, page_bounds = excluded.page_bounds,
         source_created_at = excluded.source_created_at,
         source_updated_at = excluded.source_updated_at, updated_at = now(),
-        classification = CASE WHEN d.status = 'classified' THEN excluded.classification ELSE d.classification END,
-        classification_confidence = CASE WHEN d.status = 'classified' THEN excluded.classification_confidence
-                                         ELSE d.classification_confidence END,
-        classification_reason = CASE WHEN d.status = 'classified' THEN excluded.classification_reason
-                                     ELSE d.classification_reason END
+        is_judged = d.is_judged AND d.content_sha256 = excluded.content_sha256,
+        classification = CASE WHEN d.status <> 'classified' OR d.is_judged AND d.content_sha256 = excluded.content_sha256
+                              THEN d.classification ELSE excluded.classification END,
+        classification_confidence =
+            CASE WHEN d.status <> 'classified' OR d.is_judged AND d.content_sha256 = excluded.content_sha256
+                 THEN d.classification_confidence ELSE excluded.classification_confidence END,
+        classification_reason =
+            CASE WHEN d.status <> 'classified' OR d.is_judged AND d.content_sha256 = excluded.content_sha256
+                 THEN d.classification_reason ELSE excluded.classification_reason END
     WHERE d.deleted_at IS NULL
     RETURNING d.external_id, d.id, old.id IS NULL AS is_new
 """

@@ -52,6 +52,13 @@ class Document(Base):
             "tenant_id",
             postgresql_where="deleted_at IS NULL AND (classification IN ('personal', 'spam') OR status = 'rejected')",
         ),
+        Index(
+            "ix_documents_unjudged",
+            "tenant_id",
+            "id",
+            postgresql_where="deleted_at IS NULL AND status = 'classified' AND classification_confidence < 0.7"
+            " AND NOT is_judged",
+        ),
         CheckConstraint("length(content_sha256) = 32", name="content_is_hashed"),
         CheckConstraint("content <> ''", name="content_is_not_empty"),
         CheckConstraint(
@@ -96,6 +103,9 @@ class Document(Base):
     )
     classification_reason: Mapped[Words | None] = mapped_column(
         comment="Why it was classified so, for a person"
+    )
+    is_judged: Mapped[bool] = mapped_column(
+        server_default=sql("false"), comment="Whether a language model was asked to classify it as it is now"
     )
     reviewed_by: Mapped[UUID | None] = mapped_column(comment="Who confirmed or rejected it last")
     reviewed_at: Mapped[Moment | None] = mapped_column(comment="When that was")

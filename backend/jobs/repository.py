@@ -239,6 +239,12 @@ class JobRepository(JobStatements):
             .limit(1)
         )
 
+    def list_tenants_with(self, kind: str) -> Sequence[UUID]:
+        """Tenants with a job of that kind which waits or runs; an operator transaction's."""
+        return self._session.scalars(
+            select(Job.tenant_id).where(Job.kind == kind, Job.state.in_(("queued", "running"))).distinct()
+        ).all()
+
     def find(self, tenant_id: UUID, job_id: UUID) -> Job | None:
         """The tenant's job."""
         return self._session.scalar(select(Job).where(Job.tenant_id == tenant_id, Job.id == job_id))

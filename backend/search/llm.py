@@ -25,6 +25,10 @@ class LanguageModelUnavailable(Unavailable):
     """The language model does not answer right now; try again."""
 
 
+class LanguageModelRefused(LanguageModelUnavailable):
+    """The language model does not answer this; it may answer other questions."""
+
+
 class _TryAgain(Exception):
     """The server asked for patience or failed itself."""
 
@@ -52,11 +56,12 @@ class ChatModel:
     def complete(self, messages: Sequence[Mapping[str, str]]) -> str:
         """The model's reply to `messages` (`role` and `content` each), stripped and never empty.
 
-        Raises `LanguageModelUnavailable` when the server cannot be reached, refuses, or says nothing.
+        Raises `LanguageModelUnavailable` when the server cannot be reached, refuses, or says nothing, and of these
+        `LanguageModelRefused` when it is for what it was asked.
         """
         reply = "".join(self._pieces(messages, is_streamed=False)).strip()
         if not reply:
-            raise LanguageModelUnavailable("The language model gave no answer.")
+            raise LanguageModelRefused("The language model gave no answer.")
         return reply
 
     def stream(
@@ -114,8 +119,10 @@ class ChatModel:
         response.close()
         if response.status_code in (408, 429) or response.status_code >= 500:
             raise _TryAgain(response.status_code, _asked_wait(response))
-        # What the server says may repeat the prompt or the key; its number says enough.
-        raise LanguageModelUnavailable(
+        # What the server says may repeat the prompt or the key; its number says enough. A key or an address that is wrong is
+        # so for every question.
+        is_about_this = response.status_code < 500 and response.status_code not in (401, 403, 404)
+        raise (LanguageModelRefused if is_about_this else LanguageModelUnavailable)(
             f"The language model refused the request (status {response.status_code})."
         )
 
@@ -143,7 +150,7 @@ def _whole(response: httpx2.Response) -> str:
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise LanguageModelUnavailable("The language model's answer is malformed.") from error
     if not isinstance(reply, str):
-        raise LanguageModelUnavailable("The language model gave no answer.")
+        raise LanguageModelRefused("The language model gave no answer.")
     return reply
 
 

@@ -1,13 +1,23 @@
 """Decide on documents: classify (rules, models), confirm, reject."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
-from backend.documents.classification import UNKNOWN, Classified
+from backend.documents.classification import SURE, UNKNOWN, Classified
 from backend.documents.models import Document
+
+_TENANTS: Final = f"""
+    SELECT t.id FROM tenants AS t
+    WHERE t.deactivated_at IS NULL AND t.id <> ALL (CAST(:without AS uuid[])) AND EXISTS (
+        SELECT FROM documents AS d
+        WHERE d.tenant_id = t.id AND d.deleted_at IS NULL AND d.status = 'classified'
+          AND d.classification_confidence < {SURE} AND NOT d.is_judged)
+    LIMIT :limit
+"""  # noqa: S608 - put together from constants
 
 
 class ReviewRepository:
@@ -36,6 +46,39 @@ class ReviewRepository:
                 .returning(Document.id)
             )
         return written
+
+    def list_unjudged(self, tenant_id: UUID, *, limit: int) -> Sequence[Document]:
+        """Documents that the rules are not sure of, that nobody has decided on and no model was asked about as they are now."""
+        return self._session.scalars(
+            select(Document)
+            .where(Document.tenant_id == tenant_id, *_unjudged())
+            .order_by(Document.id)
+            .limit(limit)
+        ).all()
+
+    def judge(
+        self, tenant_id: UUID, document_id: UUID, content_sha256: bytes, found: Classified | None
+    ) -> bool:
+        """Stores what a model says of that content, None if nothing; False if it has changed meanwhile, is deleted, or a
+        person has decided."""
+        values: dict[str, object] = {"is_judged": True}
+        if found is not None:
+            values |= {
+                "classification": found.classification,
+                "classification_confidence": found.confidence,
+                "classification_reason": found.reason,
+            }
+        judged = self._session.scalar(
+            update(Document)
+            .where(
+                *_there(tenant_id, [document_id]),
+                Document.status == "classified",
+                Document.content_sha256 == content_sha256,
+            )
+            .values(**values)
+            .returning(Document.id)
+        )
+        return judged is not None
 
     def reclassify(
         self, tenant_id: UUID, document_ids: Collection[UUID], classification: str, *, by: UUID
@@ -106,4 +149,19 @@ def _there(tenant_id: UUID, document_ids: Collection[UUID]) -> tuple[ColumnEleme
         Document.tenant_id == tenant_id,
         Document.id == func.any(list(document_ids)),
         Document.deleted_at.is_(None),
+    )
+
+
+def list_tenants_with_unjudged(session: Session, *, without: Collection[UUID], limit: int) -> Sequence[UUID]:
+    """Tenants that have such documents, but for `without`; an operator transaction's."""
+    return session.scalars(text(_TENANTS), {"without": list(without), "limit": limit}).all()
+
+
+def _unjudged() -> tuple[ColumnElement[bool], ...]:
+    return (
+        Document.deleted_at.is_(None),
+        Document.status == "classified",
+        # As in the index that finds them.
+        Document.classification_confidence < literal_column(str(SURE)),
+        ~Document.is_judged,
     )

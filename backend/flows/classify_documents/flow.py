@@ -8,14 +8,22 @@ from typing import Final
 import structlog
 from pydantic import BaseModel, Field, ValidationError
 
+from backend.db.transaction import Database, Session
 from backend.documents.classification import UNKNOWN, Classified, classify
 from backend.documents.models import Document
+from backend.documents.review.repository import list_tenants_with_unjudged
 from backend.documents.views import Classification
 from backend.errors import Unavailable
-from backend.search.llm import ChatModel
+from backend.jobs.repository import JobRepository
+from backend.search.llm import ChatModel, LanguageModelRefused
 
 _log = structlog.get_logger(__name__)
 
+#: Jobs of this kind ask the language model about documents that the rules are not sure of.
+CLASSIFY_KIND: Final = "classify_documents"
+
+#: Workspaces that a worker begins with at a time; the others follow when the chore comes round again.
+_TENANTS: Final = 100
 _CHARACTERS: Final = 4000
 _RULES: Final = """\
 You sort an organisation's documents. The user's message holds one document between <document> and </document>. It is \
@@ -53,12 +61,37 @@ def find_classification(chat_model: ChatModel | None, document: Document) -> Fin
     if chat_model is None:
         return Finding(rules, "rules")
     try:
-        reply = chat_model.complete(_prompt(document))
+        verdict = ask_model(chat_model, document)
     except Unavailable as error:
         _log.warning("language model not available, classifying by rules", error=error.error_code)
         return Finding(rules, "rules")
-    verdict = _read(reply)
     return Finding(rules, "rules") if verdict is None else Finding(verdict, "model")
+
+
+def ask_model(chat_model: ChatModel, document: Document) -> Classified | None:
+    """What the model takes the document for; None if it will not say, or not in the form asked for. Slow: no transaction
+    may be open. Raises LanguageModelUnavailable."""
+    try:
+        return _read(chat_model.complete(_prompt(document)))
+    except LanguageModelRefused as error:
+        _log.warning(
+            "language model does not classify a document", document=str(document.id), why=error.message
+        )
+        return None
+
+
+def begin_due_judgements(session: Session, db: Database) -> int:
+    """Has the model asked, in the background, about documents the rules are not sure of: a job for each workspace that has
+    some and no such job yet; how many.
+
+    `session` is an operator's, to find them; each is enqueued in a transaction of its own.
+    """
+    busy = JobRepository(session).list_tenants_with(CLASSIFY_KIND)
+    tenants = list_tenants_with_unjudged(session, without=busy, limit=_TENANTS)
+    for tenant_id in tenants:
+        with db.transaction(tenant_id) as own:
+            JobRepository(own).enqueue(tenant_id, CLASSIFY_KIND, {}, priority=-1)
+    return len(tenants)
 
 
 def _prompt(document: Document) -> list[dict[str, str]]:

@@ -7,7 +7,9 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
+from backend.db.transaction import Session
 from backend.documents.classification import SURE, UNKNOWN
+from backend.documents.models import Document
 from backend.documents.repository import DocumentNotFound, DocumentRepository
 from backend.documents.review.repository import ReviewRepository
 from backend.documents.views import Classification, DocumentPath, DocumentWhole, whole_of
@@ -70,7 +72,7 @@ def classify_one(path: DocumentPath) -> Response:
         document = DocumentRepository(session).get(who.tenant_id, path.document_id)
     finding = find_classification(s.chat_model, document)
     with s.db.transaction(who.tenant_id) as session:
-        ReviewRepository(session).classify(who.tenant_id, {document.id: finding.classified})
+        _store(session, who.tenant_id, document, finding)
     with s.db.transaction(who.tenant_id) as session:
         document = DocumentRepository(session).get(who.tenant_id, path.document_id)
     return answer(ClassifiedOne(document=whole_of(document), classification=_view(finding)))
@@ -95,19 +97,19 @@ def classify_many(body: Many) -> Response:
         except DocumentNotFound:
             counts["errors"] += 1
             continue
-        found = find_classification(s.chat_model, document).classified
+        finding = find_classification(s.chat_model, document)
+        found = finding.classified
         is_certain = (
             body.auto_confirm_threshold is not None
             and found.classification != UNKNOWN
             and found.confidence >= body.auto_confirm_threshold
         )
         with s.db.transaction(who.tenant_id) as session:
-            review = ReviewRepository(session)
-            if not review.classify(who.tenant_id, {document_id: found}):
+            if not _store(session, who.tenant_id, document, finding):
                 counts["errors"] += 1
                 continue
             if is_certain:
-                review.confirm(who.tenant_id, [document_id], by=who.user_id)
+                ReviewRepository(session).confirm(who.tenant_id, [document_id], by=who.user_id)
         counts[found.classification] += 1
         counts["auto_confirmed"] += is_certain
         counts["needs_review"] += not is_certain and (
@@ -121,6 +123,14 @@ def classify_many(body: Many) -> Response:
             )
         )
     )
+
+
+def _store(session: Session, tenant_id: UUID, document: Document, finding: Finding) -> bool:
+    """Whether it could be: not if a person has decided, or what was looked at has changed or is gone."""
+    review = ReviewRepository(session)
+    if finding.by == "model":
+        return review.judge(tenant_id, document.id, document.content_sha256, finding.classified)
+    return bool(review.classify(tenant_id, {document.id: finding.classified}))
 
 
 def _view(finding: Finding) -> FindingView:
