@@ -1,6 +1,5 @@
 """Passages that were found, and the order they are shown in."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ FRESH_SHARE: Final = 0.03
 _HALF_LIFE: Final = timedelta(days=365)
 
 #: As in search_chunks(): blanks and the marks of quoted lines do not make another text.
-_BLANKS = re.compile(r"[ \n\r\t>]+")
+_BLANKS: Final = " \n\r\t>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +60,21 @@ def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:
     places: Counter[UUID] = Counter()
     ordered = []
     for score, hit in rated:
-        text = _BLANKS.sub("", hit.text).lower()
+        text = _packed(hit.text)
         is_copy = text in seen
         if not is_copy:
             seen.add(text)
             places[hit.document_id] += 1
         later = 2 if is_copy else int(places[hit.document_id] > PER_DOCUMENT)
-        ordered.append((later, replace(hit, score=min(1.0, score))))
-    return [hit for _, hit in sorted(ordered, key=lambda pair: pair[0])][:limit]
+        ordered.append((later, score, hit))
+    ordered.sort(key=lambda placed: placed[0])
+    return [replace(hit, score=min(1.0, score)) for _, score, hit in ordered[:limit]]
+
+
+def _packed(text: str) -> str:
+    for blank in _BLANKS:
+        text = text.replace(blank, "")
+    return text.lower()
 
 
 def freshness(changed_at: datetime | None, now: datetime) -> float:

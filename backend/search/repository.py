@@ -119,10 +119,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which documents may answer; what is empty or None lets all of them.
-
-    `authors` whatever their case; `labels`: any of them; `since` up to but not including `until`, by when the document
-    last changed at its source, or came here.
+    """Which documents may answer; what is empty or None lets all of them. `authors` whatever their case; `labels`: any of
+    them; `since` up to but not including `until`, by when the document last changed at its source, or came here.
     """
 
     source_types: Sequence[str] = ()
@@ -256,14 +254,13 @@ class SearchRepository:
             "softened": list(weighed.factors),
             "factors": list(weighed.factors.values()),
         }
-        is_filtered = chosen != Filters()
-        if not (is_filtered or phrases or excluded):
-            rows = self._session.execute(_SEARCH, values).all()
-        else:
+        statement = _SEARCH
+        if phrases or excluded or chosen != Filters():
+            statement = _SEARCH_WITHIN
             values |= {
                 "phrases": list(phrases),
                 "excluded": list(excluded),
-                "is_filtered": is_filtered,
+                "is_filtered": chosen != Filters(),
                 "source_types": list(chosen.source_types),
                 "kinds": list(chosen.kinds),
                 "authors": [author.lower() for author in chosen.authors],
@@ -271,8 +268,7 @@ class SearchRepository:
                 "since": chosen.since,
                 "until": chosen.until,
             }
-            rows = self._session.execute(_SEARCH_WITHIN, values).all()
-        hits = [Hit(*row) for row in rows]
+        hits = [Hit(*row) for row in self._session.execute(statement, values).all()]
         if phrases:
             hits = [hit for hit in hits if says(phrases, hit.title, hit.text, *hit.heading_path)]
         return arrange(hits, limit, datetime.now(UTC))

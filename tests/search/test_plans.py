@@ -12,18 +12,21 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
+from sqlalchemy.dialects import postgresql
 
 from backend.components.repository import PassageStatistics
 from backend.db.embedded import EmbeddedPostgres
 from backend.db.engine import APP_ROLE, SEARCH_ROLE
+from backend.db.statement import Rows
 from backend.db.transaction import Session
-from backend.search.repository import SearchRepository
+from backend.search.repository import Filters, SearchRepository
 from tests.conftest import TestDatabase, clone
 
 CHUNKS: Final = 20_000
 SMALL_TENANTS: Final = 10
 CHUNKS_OF_SMALL: Final = 500
+DOCUMENTS: Final = 3_000
 DIMENSIONS: Final = 64
 
 #: After five executions Postgres may go over to a plan that does not know the values.
@@ -35,6 +38,12 @@ _DOCUMENT: Final = """
 INSERT INTO documents (tenant_id, id, external_id, source_type, kind, title, file_name, mime_type, content,
                        content_sha256, byte_size)
 VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a', sha256('a'), 1)
+"""
+
+_DOCUMENTS: Final = """
+INSERT INTO documents (tenant_id, external_id, source_type, kind, title, file_name, mime_type, content,
+                       content_sha256, byte_size)
+SELECT %(tenant)s, n, 'file', 'file', n, n, 'text/plain', n, sha256('a'), 1 FROM generate_series(1, %(count)s) AS n
 """
 
 # Words as in any language: a few in every passage, most of them in hardly any.
@@ -69,7 +78,9 @@ def filled(server: EmbeddedPostgres) -> Iterator[tuple[TestDatabase, UUID, UUID]
             connection.execute(_DOCUMENT, {"tenant": tenant})
             count = CHUNKS if tenant == large else CHUNKS_OF_SMALL
             connection.execute(_CHUNKS, {"tenant": tenant, "count": count, "dimensions": DIMENSIONS})
-        connection.execute("VACUUM ANALYZE chunks")
+            documents = DOCUMENTS if tenant == large else 10
+            connection.execute(_DOCUMENTS, {"tenant": tenant, "count": documents})
+        connection.execute("VACUUM ANALYZE chunks, documents")
     yield database, large, small[0]
     database.db.close()
 
@@ -158,6 +169,27 @@ def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestData
         assert scans(session)[1] == 0
 
 
+@pytest.mark.parametrize("filters", [None, Filters(source_types=["file"])])
+@pytest.mark.parametrize("is_generic", [False, True])
+def test_what_was_found_is_read_by_its_keys(
+    filled: tuple[TestDatabase, UUID, UUID], filters: Filters | None, is_generic: bool
+) -> None:
+    """What is around the function reads no table from end to end, of whomever its plan thinks; only a filter does, and
+    of documents alone."""
+    database, large, _ = filled
+    with database.db.transaction(large) as session:
+        explained = _Explained(session, is_generic)
+        SearchRepository(explained).search(  # type: ignore[arg-type]
+            large, "word90 word900", [1.0] * DIMENSIONS, model="model", limit=20, filters=filters
+        )
+    nodes = [node for node in _nodes(explained.plan) if node.get("Relation Name")]
+    by_index = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert {"pk_chunks", "pk_documents", "ix_documents_hidden"} <= by_index
+    whole = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert len(whole) <= (0 if filters is None else 1), nodes
+    assert "chunks" not in whole
+
+
 @pytest.mark.parametrize("phrase", [None, "word900 <-> word3000"])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_no_part_of_the_function_filters_words_row_by_row(
@@ -192,6 +224,29 @@ def test_without_the_function_the_index_is_lost(filled: tuple[TestDatabase, UUID
             plans[role] = "\n".join(str(line) for (line,) in rows)
     assert INDEX not in plans[APP_ROLE], plans
     assert INDEX in plans["postgres"], plans
+
+
+class _Explained:
+    """Takes the place of a session: what ranks is explained instead, as for any tenant or for this one."""
+
+    def __init__(self, session: Session, is_generic: bool) -> None:
+        self._session = session
+        self._is_generic = is_generic
+        self.plan: Any = None
+
+    def execute(self, statement: TextClause, values: dict[str, Any]) -> Any:
+        """The rows of what weighs, none of what ranks."""
+        if "search_chunks" not in statement.text:
+            return self._session.execute(statement, values)
+        if self._is_generic:
+            dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+            generic = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement.compile(dialect=dialect)}"
+            driver: Any = self._session.connection().connection.driver_connection
+            (self.plan,) = driver.execute(generic.encode()).fetchone()
+        else:
+            explain = text(f"EXPLAIN (FORMAT JSON) {statement.text}")
+            self.plan = self._session.execute(explain, values).scalar_one()
+        return Rows([])
 
 
 def _counts(database: TestDatabase, tenant_id: UUID, *words: str) -> dict[str, int]:
