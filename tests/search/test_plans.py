@@ -102,14 +102,16 @@ def scans(session: Session) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+@pytest.mark.parametrize("mode", ["auto", "force_generic_plan"])
 @pytest.mark.parametrize("question", ["word3999", "word4100 word4200", "word90 word900 word3000"])
 def test_search_of_a_large_tenant_uses_the_index(
-    filled: tuple[TestDatabase, UUID, UUID], question: str
+    filled: tuple[TestDatabase, UUID, UUID], question: str, mode: str
 ) -> None:
     """Each time, also when the function's plan is no longer made for the values."""
     database, large, _ = filled
     used = []
     with database.db.transaction(large) as session:
+        session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
         for _ in range(RUNS):
             before = scans(session)[0]
             assert search(session, large, question) > 0
@@ -164,9 +166,11 @@ def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestData
     """Neither its words nor its vectors are looked for in the whole table."""
     database, _, small = filled
     with database.db.transaction(small) as session:
+        # What the connection counted before it was last reported may still be in there.
+        before = scans(session)[1]
         for _ in range(RUNS):
             assert search(session, small, "word90 word900 word3000") > 0
-        assert scans(session)[1] == 0
+        assert scans(session)[1] == before
 
 
 @pytest.mark.parametrize("filters", [None, Filters(source_types=["file"])])

@@ -137,7 +137,7 @@ def find(
     hits = retrieved.hits
     is_empty = False
     if not hits:
-        with db.transaction(tenant_id) as session:
+        with db.statement(tenant_id) as session:
             is_empty = not SearchRepository(session).has_documents(tenant_id)
     sources = [
         Source(
