@@ -1,6 +1,5 @@
 """Passages that were found, and the order they are shown in."""
 
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ FRESH_SHARE: Final = 0.03
 _HALF_LIFE: Final = timedelta(days=365)
 
 #: As in search_chunks(): blanks and the marks of quoted lines do not make another text.
-_BLANKS = re.compile(r"[ \n\r\t>]+")
+_BLANKS: Final = " \n\r\t>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,10 @@ class Hit:
     metadata: Mapping[str, Any]
     source_updated_at: datetime | None
     created_at: datetime
-    #: On which page its first character stands, where the next ones begin within it, and how many the document has.
+    #: On which page its first character stands, how many the document has, and where the next ones begin within it.
     first_page: int | None = None
-    page_turns: Sequence[int] | None = None
     page_count: int | None = None
+    page_turns: Sequence[int] | None = None
     #: What a reranker thinks of it, on a scale of its own; None if none was asked.
     rerank_score: float | None = None
 
@@ -72,23 +71,23 @@ def arrange(hits: Sequence[Hit], limit: int, now: datetime) -> list[Hit]:
     )
     seen: set[str] = set()
     places: Counter[UUID] = Counter()
-    first: list[tuple[float, Hit]] = []
-    further: list[tuple[float, Hit]] = []
-    copies: list[tuple[float, Hit]] = []
+    ordered = []
     for score, hit in rated:
-        text = _BLANKS.sub("", hit.text).lower()
-        if text in seen:
-            chosen = copies
-        else:
+        text = _packed(hit.text)
+        is_copy = text in seen
+        if not is_copy:
             seen.add(text)
             places[hit.document_id] += 1
-            chosen = further if places[hit.document_id] > PER_DOCUMENT else first
-        chosen.append((score, hit))
-        if len(first) == limit:
-            # What follows would come after all of these.
-            break
-    ordered = [*first, *further, *copies][:limit]
-    return [replace(hit, score=min(1.0, score)) for score, hit in ordered]
+        later = 2 if is_copy else int(places[hit.document_id] > PER_DOCUMENT)
+        ordered.append((later, score, hit))
+    ordered.sort(key=lambda placed: placed[0])
+    return [replace(hit, score=min(1.0, score)) for _, score, hit in ordered[:limit]]
+
+
+def _packed(text: str) -> str:
+    for blank in _BLANKS:
+        text = text.replace(blank, "")
+    return text.lower()
 
 
 def freshness(changed_at: datetime | None, now: datetime) -> float:

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -30,85 +31,98 @@ PHRASE_CANDIDATES = 300
 _LONGEST_GAP = 3
 #: A longer question is a text; what its first words say is enough.
 _MOST_PAIRS = 24
+#: A lexeme begins as its words do, at least so far.
+_STEM = 3
 
-_LEXEMES = text("SELECT lexeme, positions FROM unnest(words_of(:question)) ORDER BY positions[1], lexeme")
-
-_WORDS = text(
-    "SELECT tsvector_to_array(words_of(word)) FROM unnest(CAST(:words AS text[])) WITH ORDINALITY"
-    " AS w (word, place) ORDER BY place"
-)
-
-# The lexemes of the whole question and of each of its words, how many passages have those that are not known, and how many
-# passages there are, if that is not known either: one round trip for what a question needs before it can be embedded.
+# All that is to be known of a question's words, in one statement: place 0 is the question, the others are its words. What
+# is known already is not counted again.
 _WEIGH = text(
     """
     WITH asked AS MATERIALIZED (
-        SELECT lexeme, positions FROM unnest(words_of(:question))
-    ), separate AS MATERIALIZED (
-        SELECT place, tsvector_to_array(words_of(word)) AS lexemes
-        FROM unnest(CAST(:words AS text[])) WITH ORDINALITY AS w (word, place)
-    ), wanted AS MATERIALIZED (
-        SELECT lexeme FROM asked UNION SELECT unnest(lexemes) FROM separate
+        SELECT w.place, l.lexeme, l.positions
+        FROM unnest(CAST(:question AS text) || CAST(:words AS text[])) WITH ORDINALITY AS w (word, place),
+             unnest(words_of(w.word)) AS l
     )
-    SELECT (SELECT jsonb_agg(jsonb_build_array(lexeme, positions) ORDER BY positions[1], lexeme) FROM asked),
-           (SELECT jsonb_agg(lexemes ORDER BY place) FROM separate),
-           (SELECT jsonb_object_agg(c.lexeme, c.frequency) FROM count_lexemes(ARRAY(
-                SELECT lexeme FROM wanted WHERE lexeme <> ALL (CAST(:counted AS text[])))) AS c),
-           coalesce(CAST(:passages AS bigint), (SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id))
+    SELECT size.passages, a.place - 1, a.lexeme, a.positions, counted.frequency
+    FROM (
+        SELECT coalesce(CAST(:passages AS bigint), (
+            SELECT count(*) FROM chunks WHERE tenant_id = :tenant_id
+        )) AS passages
+    ) AS size
+    LEFT JOIN asked AS a ON true
+    LEFT JOIN count_lexemes(ARRAY(
+        SELECT lexeme FROM asked WHERE lexeme <> ALL (CAST(:known AS text[]))
+    )) AS counted USING (lexeme)
+    ORDER BY a.place, a.positions[1], a.lexeme
     """
 )
 
+_ALLOWED = """
+    CASE WHEN :is_filtered THEN ARRAY(
+        SELECT d.id FROM documents AS d
+        WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
+          AND (CAST(:source_types AS text[]) = '{}' OR d.source_type = ANY (:source_types))
+          AND (CAST(:kinds AS text[]) = '{}' OR d.kind = ANY (:kinds))
+          AND (CAST(:authors AS text[]) = '{}' OR lower(d.author) = ANY (:authors))
+          AND (CAST(:labels AS text[]) = '{}' OR jsonb_exists_any(d.metadata -> 'labels', :labels))
+          AND (CAST(:since AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) >= :since)
+          AND (CAST(:until AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) < :until)
+    ) END
+"""
+_PHRASES = """
+    (
+        SELECT string_agg('(' || phrase_of(phrase)::text || ')', ' {operator} ')::tsquery
+        FROM unnest(CAST(:{phrases} AS text[])) AS phrase
+    )
+"""
+
 # A question's lexemes count each on its own: people ask in sentences, and no passage has all their words. What nobody
-# may find is left out before the best are chosen, and looked for once more in what comes back.
-_SEARCH = text(
-    """
+# may find is left out before the best are chosen, and looked for once more in what comes back. Both tables are read by
+# the keys of what was found: a plan that was made for any tenant would read all of a large one's.
+_RANKED = """
     SELECT s.chunk_id, s.document_id, s.score, s.lexical_score, s.similarity,
            c.text, c.heading_path, c.start_offset, c.end_offset,
            d.title, d.source_type, d.kind, d.url, d.author, d.metadata, d.source_updated_at, d.created_at,
-           width_bucket(c.start_offset, d.page_bounds),
-           d.page_bounds[width_bucket(c.start_offset, d.page_bounds) + 1 : width_bucket(c.end_offset - 1, d.page_bounds)],
-           cardinality(d.page_bounds) - 1
+           width_bucket(c.start_offset, d.page_bounds), cardinality(d.page_bounds) - 1,
+           d.page_bounds[width_bucket(c.start_offset, d.page_bounds) + 1 : width_bucket(c.end_offset - 1, d.page_bounds)]
     FROM search_chunks(
         :lexemes, CAST(:embedding AS halfvec), :model, :candidates, :results, :dense_weight,
-        :counted_lexemes, :frequencies, :passages, :pair_firsts, :pair_seconds, :pair_gaps,
-        CASE WHEN :is_filtered THEN ARRAY(
-            SELECT d.id FROM documents AS d
-            WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
-              AND (CAST(:source_types AS text[]) = '{}' OR d.source_type = ANY (:source_types))
-              AND (CAST(:kinds AS text[]) = '{}' OR d.kind = ANY (:kinds))
-              AND (CAST(:authors AS text[]) = '{}' OR lower(d.author) = ANY (:authors))
-              AND (CAST(:labels AS text[]) = '{}' OR jsonb_exists_any(d.metadata -> 'labels', :labels))
-              AND (CAST(:since AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) >= :since)
-              AND (CAST(:until AS timestamptz) IS NULL OR coalesce(d.source_updated_at, d.created_at) < :until)
-        ) END, ARRAY(
+        :counted_lexemes, CAST(:frequencies AS int[]), CAST(:passages AS bigint),
+        :pair_firsts, :pair_seconds, CAST(:pair_gaps AS int[]), {allowed}, ARRAY(
             SELECT d.id FROM documents AS d
             WHERE d.tenant_id = :tenant_id AND d.deleted_at IS NULL
               AND (d.classification IN ('personal', 'spam') OR d.status = 'rejected')
-        ), :per_document, :softened, :factors, (
-            SELECT string_agg('(' || phrase_of(phrase)::text || ')', ' & ')::tsquery
-            FROM unnest(CAST(:phrases AS text[])) AS phrase
-        ), (
-            SELECT string_agg('(' || phrase_of(phrase)::text || ')', ' | ')::tsquery
-            FROM unnest(CAST(:excluded AS text[])) AS phrase
-        )) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
-    JOIN chunks AS c ON c.tenant_id = :tenant_id AND c.id = s.chunk_id
-    JOIN documents AS d ON d.tenant_id = :tenant_id AND d.id = s.document_id
+        ), :per_document, :softened, :factors, {required}, {refused}
+    ) WITH ORDINALITY AS s (chunk_id, document_id, score, lexical_score, similarity, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM chunks AS one WHERE one.tenant_id = :tenant_id AND one.id = s.chunk_id OFFSET 0
+    ) AS c
+    CROSS JOIN LATERAL (
+        SELECT * FROM documents AS one WHERE one.tenant_id = :tenant_id AND one.id = s.document_id OFFSET 0
+    ) AS d
     WHERE d.deleted_at IS NULL AND d.classification IN ('work', 'unknown') AND d.status <> 'rejected'
     ORDER BY s.place
-    """
+"""
+
+# Most questions have neither filters nor phrases, and what is not there need not be planned or carried out.
+_SEARCH = text(_RANKED.format(allowed="NULL", required="NULL", refused="NULL"))
+_SEARCH_WITHIN = text(
+    _RANKED.format(
+        allowed=_ALLOWED,
+        required=_PHRASES.format(operator="&", phrases="phrases"),
+        refused=_PHRASES.format(operator="|", phrases="excluded"),
+    )
 )
 
-_ANYTHING = text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)")
+_HAS_DOCUMENTS = text("SELECT EXISTS (SELECT FROM chunks WHERE tenant_id = :tenant_id)")
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which documents may answer; what is empty or None lets all of them.
-
-    `authors` whatever their case; `labels`: any of them; `since` up to but not including `until`, by when the document
-    last changed at its source, or came here.
+    """Which documents may answer; what is empty or None lets all of them. `authors` whatever their case; `labels`: any of
+    them; `since` up to but not including `until`, by when the document last changed at its source, or came here.
     """
 
     source_types: Sequence[str] = ()
@@ -121,58 +135,77 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A question whose words are counted: `words` is what `search` takes; `spans` are the places of its words
-    (first character, one past the last) with how much each says: the logarithm of how rare it is, 0 for a word that
-    all questions have."""
+    """A question whose words are counted, which is what `search` takes: `words` as there; `spans` are the places of its
+    words (first character, one past the last) with how much each says: the logarithm of how rare it is, 0 for a word
+    that all questions have."""
 
     words: tuple[int, Mapping[str, int]]
     spans: Sequence[tuple[int, int, float]]
     #: those of them (first character, one past the last) that no passage has
     unknown: Sequence[tuple[int, int]]
     #: (lexeme, its places) of the question, in the order of its words
-    lexemes: Sequence[tuple[str, Sequence[int]]]
+    asked: Sequence[tuple[str, Sequence[int]]]
+    #: lexeme -> the share of its weight that it has, where that is not all
+    factors: Mapping[str, float]
 
 
 class SearchRepository:
-    """Ranked passages of one tenant, within the caller's unit of work."""
+    """Ranked passages of one tenant, within the caller's transaction or as statements by themselves."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
+    def __init__(self, session: Unit) -> None:
+        self._session = session
 
     def weigh(
-        self, tenant_id: UUID, question: str, *, words: tuple[int, Mapping[str, int]] | None = None
+        self,
+        tenant_id: UUID,
+        question: str,
+        *,
+        words: tuple[int, Mapping[str, int]] | None = None,
+        softened: Mapping[str, float] | None = None,
     ) -> Weighed:
         """How much each word of `question` says among the tenant's passages.
 
-        `words` is what is known already, as for `search`; the others are counted.
+        `words` is what is known already: how many passages there are, and in about how many of them frequent lexemes
+        stand; the others are counted. `softened`: words that are asked for too, each with the share of its weight that
+        it has (also if it stands in the question).
         """
-        places = [match.span() for match in _WORD.finditer(question)]
+        softer = softened or {}
+        spans = [match.span() for match in _WORD.finditer(question)]
         passages, known = words or (None, {})
-        asked, separate, counted, passages = self._unit.execute(
+        # Of thousands only those that the question may have; what is missed here is counted in vain.
+        written = " ".join((question, *softer)).lower()
+        rows = self._session.execute(
             _WEIGH,
             {
                 "tenant_id": tenant_id,
                 "question": question,
-                "words": [question[start:end] for start, end in places],
-                "counted": list(known),
-                "passages": passages,
+                "words": [*(question[start:end] for start, end in spans), *softer],
+                "known": [lexeme for lexeme in known if lexeme[:_STEM] in written],
+                "passages": None if passages is None else str(passages),
             },
-        ).one()
-        lexemes = [tuple(one) for one in asked or ()]
-        found = [set(one) for one in separate or ()]
-        wanted = {lexeme for lexeme, _ in lexemes}.union(*found)
-        known = {**known, **(counted or {})}
-        frequencies = {lexeme: known[lexeme] for lexeme in wanted}
-        spans = [
-            (start, end, max((_rarity(frequencies[lexeme], passages) for lexeme in each), default=0.0))
-            for (start, end), each in zip(places, found, strict=True)
-        ]
-        unknown = [
-            place
-            for place, each in zip(places, found, strict=True)
-            if each and not any(frequencies[lexeme] for lexeme in each)
-        ]
-        return Weighed((passages, frequencies), spans, unknown, lexemes)
+        ).all()
+        found: list[list[tuple[str, Sequence[int]]]] = [[] for _ in range(1 + len(spans) + len(softer))]
+        frequencies: dict[str, int] = {}
+        for total, place, lexeme, positions, frequency in rows:
+            passages = total
+            if lexeme is not None:
+                found[place].append((lexeme, positions))
+                frequencies[lexeme] = known.get(lexeme, frequency)
+        asked, rest = found[0], [[lexeme for lexeme, _ in one] for one in found[1:]]
+        factors: dict[str, float] = {}
+        for factor, lexemes in zip(softer.values(), rest[len(spans) :], strict=True):
+            factors |= dict.fromkeys(lexemes, factor)
+        each = list(zip(spans, rest, strict=False))
+        return Weighed(
+            (passages or 0, frequencies),
+            [
+                (*span, max((_rarity(frequencies[one], passages or 0) for one in lexemes), default=0.0))
+                for span, lexemes in each
+            ],
+            [span for span, lexemes in each if lexemes and not any(frequencies[one] for one in lexemes)],
+            asked,
+            factors,
+        )
 
     def search(
         self,
@@ -188,50 +221,45 @@ class SearchRepository:
         phrases: Sequence[str] = (),
         excluded: Sequence[str] = (),
         softened: Mapping[str, float] | None = None,
-        lexemes: Sequence[tuple[str, Sequence[int]]] | None = None,
+        weighed: Weighed | None = None,
     ) -> list[Hit]:
         """Up to `limit` passages, the best first; beyond five of one document, its others come after all others, and
         copies of a passage after those.
 
         `embedding` is the question's unit vector made by `model`; passages embedded by another model are ranked
-        by their words alone. `words` is what is known already: how many passages there are, and in about how many of
-        them frequent lexemes stand; what it does not say is counted. Each of `phrases` must stand in the passage, its
-        headings or its title word for word, none of `excluded` may. `softened`: words that are asked for too, each with
-        the share of its weight that it has (also if it stands in the question). `lexemes` are the question's, if `weigh`
-        has found them.
+        by their words alone. Each of `phrases` must stand in the passage, its headings or its title word for word, none
+        of `excluded` may. `weighed` is what `weigh` made of the same question, `words` and `softened`, which then need
+        not be given; without it this is a second statement.
         """
-        softer = softened or {}
-        factors: dict[str, float] = {}
-        if softer:
-            rows = self._unit.execute(_WORDS, {"words": list(softer)}).all()
-            for word, (found,) in zip(softer, rows, strict=True):
-                factors |= dict.fromkeys(found, softer[word])
-        asked = self._lexemes(question) if lexemes is None else lexemes
-        wanted = [*dict.fromkeys((*(lexeme for lexeme, _ in asked), *factors))]
-        passages, known = words or (None, {})
-        counted = [lexeme for lexeme in wanted if lexeme in known]
-        pairs = _pairs(asked)
+        weighed = weighed or self.weigh(tenant_id, question, words=words, softened=softened)
+        lexemes = [*dict.fromkeys((*(lexeme for lexeme, _ in weighed.asked), *weighed.factors))]
+        passages, known = weighed.words
+        pairs = _pairs(weighed.asked)
         chosen = filters or Filters()
-        found_rows = self._unit.execute(
-            _SEARCH,
-            {
-                "tenant_id": tenant_id,
-                "lexemes": wanted,
-                "counted_lexemes": counted,
-                "frequencies": [known[lexeme] for lexeme in counted],
-                "passages": passages,
-                "pair_firsts": [first for first, _, _ in pairs],
-                "pair_seconds": [second for _, second, _ in pairs],
-                "pair_gaps": [gap for _, _, gap in pairs],
-                "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
-                "model": model,
-                "candidates": max(PHRASE_CANDIDATES if phrases else CANDIDATES, limit),
-                # Enough to choose from: what is newer and what is a copy is told here.
-                "results": PHRASE_CANDIDATES if phrases else 2 * limit + 10,
-                "dense_weight": dense_weight,
-                "per_document": PER_DOCUMENT,
-                "softened": list(factors),
-                "factors": list(factors.values()),
+        values: dict[str, Any] = {
+            "tenant_id": tenant_id,
+            "lexemes": lexemes,
+            "counted_lexemes": lexemes,
+            # As texts: the driver gives whole numbers a type by their size, and each would be planned for.
+            "frequencies": _array(known[lexeme] for lexeme in lexemes),
+            "passages": str(passages),
+            "pair_firsts": [first for first, _, _ in pairs],
+            "pair_seconds": [second for _, second, _ in pairs],
+            "pair_gaps": _array(gap for _, _, gap in pairs),
+            "embedding": "[" + ",".join(f"{x:.6g}" for x in embedding) + "]",
+            "model": model,
+            "candidates": max(PHRASE_CANDIDATES if phrases else CANDIDATES, limit),
+            # Enough to choose from: what is newer and what is a copy is told here.
+            "results": PHRASE_CANDIDATES if phrases else 2 * limit + 10,
+            "dense_weight": dense_weight,
+            "per_document": PER_DOCUMENT,
+            "softened": list(weighed.factors),
+            "factors": list(weighed.factors.values()),
+        }
+        statement = _SEARCH
+        if phrases or excluded or chosen != Filters():
+            statement = _SEARCH_WITHIN
+            values |= {
                 "phrases": list(phrases),
                 "excluded": list(excluded),
                 "is_filtered": chosen != Filters(),
@@ -241,22 +269,19 @@ class SearchRepository:
                 "labels": list(chosen.labels),
                 "since": chosen.since,
                 "until": chosen.until,
-            },
-        )
-        hits = [Hit(*row) for row in found_rows.all()]
+            }
+        hits = [Hit(*row) for row in self._session.execute(statement, values).all()]
         if phrases:
             hits = [hit for hit in hits if says(phrases, hit.title, hit.text, *hit.heading_path)]
         return arrange(hits, limit, datetime.now(UTC))
 
-    def _lexemes(self, question: str) -> list[tuple[str, Sequence[int]]]:
-        """(lexeme, its places) of the question, in the order of its words."""
-        return [
-            (lexeme, places) for lexeme, places in self._unit.execute(_LEXEMES, {"question": question}).all()
-        ]
-
     def has_documents(self, tenant_id: UUID) -> bool:
         """Whether there is anything to search."""
-        return bool(self._unit.execute(_ANYTHING, {"tenant_id": tenant_id}).scalar_one())
+        return bool(self._session.execute(_HAS_DOCUMENTS, {"tenant_id": tenant_id}).scalar_one())
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _rarity(frequency: int, passages: int) -> float:

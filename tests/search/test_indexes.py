@@ -142,14 +142,16 @@ def test_only_one_process_builds(read_only: tuple[TestDatabase, UUID, UUID]) -> 
         assert maintain_indexes(database.admin_url, build_from=1) is None
 
 
+@pytest.mark.parametrize("mode", ["auto", "force_generic_plan"])
 def test_search_of_the_large_tenant_uses_its_index_every_time(
-    read_only: tuple[TestDatabase, UUID, UUID],
+    read_only: tuple[TestDatabase, UUID, UUID], mode: str
 ) -> None:
     """Also once Postgres has gone over to plans that do not know the values. A small tenant's never does."""
     database, large, small = read_only
     (name,) = index_names(database)
     for tenant, used in ((large, 1), (small, 0)):
         with database.db.transaction(tenant) as session:
+            session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
             for _ in range(8):
                 before = scans(session, name)
                 assert len(find(session, tenant, LIMIT)) == LIMIT

@@ -12,18 +12,21 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
+from sqlalchemy.dialects import postgresql
 
 from backend.components.repository import PassageStatistics
 from backend.db.embedded import EmbeddedPostgres
 from backend.db.engine import APP_ROLE, SEARCH_ROLE
+from backend.db.statement import Rows
 from backend.db.transaction import Session
-from backend.search.repository import SearchRepository
+from backend.search.repository import Filters, SearchRepository
 from tests.conftest import TestDatabase, clone
 
 CHUNKS: Final = 20_000
 SMALL_TENANTS: Final = 10
 CHUNKS_OF_SMALL: Final = 500
+DOCUMENTS: Final = 3_000
 DIMENSIONS: Final = 64
 
 #: After five executions Postgres may go over to a plan that does not know the values.
@@ -31,13 +34,16 @@ RUNS: Final = 12
 
 INDEX: Final = "ix_chunks_search"
 
-#: As transactions have it, and as statements that run by themselves do.
-MODES: Final = ("auto", "force_generic_plan")
-
 _DOCUMENT: Final = """
 INSERT INTO documents (tenant_id, id, external_id, source_type, kind, title, file_name, mime_type, content,
                        content_sha256, byte_size)
 VALUES (%(tenant)s, %(tenant)s, 'a', 'file', 'file', 'a', 'a', 'text/plain', 'a', sha256('a'), 1)
+"""
+
+_DOCUMENTS: Final = """
+INSERT INTO documents (tenant_id, external_id, source_type, kind, title, file_name, mime_type, content,
+                       content_sha256, byte_size)
+SELECT %(tenant)s, n, 'file', 'file', n, n, 'text/plain', n, sha256('a'), 1 FROM generate_series(1, %(count)s) AS n
 """
 
 # Words as in any language: a few in every passage, most of them in hardly any.
@@ -72,7 +78,9 @@ def filled(server: EmbeddedPostgres) -> Iterator[tuple[TestDatabase, UUID, UUID]
             connection.execute(_DOCUMENT, {"tenant": tenant})
             count = CHUNKS if tenant == large else CHUNKS_OF_SMALL
             connection.execute(_CHUNKS, {"tenant": tenant, "count": count, "dimensions": DIMENSIONS})
-        connection.execute("VACUUM ANALYZE chunks")
+            documents = DOCUMENTS if tenant == large else 10
+            connection.execute(_DOCUMENTS, {"tenant": tenant, "count": documents})
+        connection.execute("VACUUM ANALYZE chunks, documents")
     yield database, large, small[0]
     database.db.close()
 
@@ -94,13 +102,7 @@ def scans(session: Session) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def planned(session: Session, mode: str) -> Session:
-    """`session`, its statements planned as `mode` says."""
-    session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
-    return session
-
-
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["auto", "force_generic_plan"])
 @pytest.mark.parametrize("question", ["word3999", "word4100 word4200", "word90 word900 word3000"])
 def test_search_of_a_large_tenant_uses_the_index(
     filled: tuple[TestDatabase, UUID, UUID], question: str, mode: str
@@ -108,8 +110,8 @@ def test_search_of_a_large_tenant_uses_the_index(
     """Each time, also when the function's plan is no longer made for the values."""
     database, large, _ = filled
     used = []
-    with database.db.transaction(large) as opened:
-        session = planned(opened, mode)
+    with database.db.transaction(large) as session:
+        session.execute(text(f"SET LOCAL plan_cache_mode = {mode}"))
         for _ in range(RUNS):
             before = scans(session)[0]
             assert search(session, large, question) > 0
@@ -141,13 +143,12 @@ def test_search_counts_no_words_whose_frequency_is_known(filled: tuple[TestDatab
     assert found["known"][1] == found["counted"][1] - 3
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UUID], mode: str) -> None:
+def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UUID]) -> None:
     """Once for each word that is not known; the search after it counts none again."""
     database, large, _ = filled
     question = "word90 word900 word3000"
     with database.db.transaction(large) as session:
-        repository = SearchRepository(planned(session, mode))
+        repository = SearchRepository(session)
         before = scans(session)[0]
         weighed = repository.weigh(large, question, words=(CHUNKS, {"word90": 5_000}))
         assert scans(session)[0] - before == 2
@@ -161,17 +162,36 @@ def test_weighing_a_question_uses_the_index(filled: tuple[TestDatabase, UUID, UU
     assert weights[0] > 0
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_search_of_a_small_tenant_reads_no_other_s_chunks(
-    filled: tuple[TestDatabase, UUID, UUID], mode: str
-) -> None:
+def test_search_of_a_small_tenant_reads_no_other_s_chunks(filled: tuple[TestDatabase, UUID, UUID]) -> None:
     """Neither its words nor its vectors are looked for in the whole table."""
     database, _, small = filled
-    with database.db.transaction(small) as opened:
-        session = planned(opened, mode)
+    with database.db.transaction(small) as session:
+        # What the connection counted before it was last reported may still be in there.
+        before = scans(session)[1]
         for _ in range(RUNS):
             assert search(session, small, "word90 word900 word3000") > 0
-        assert scans(session)[1] == 0
+        assert scans(session)[1] == before
+
+
+@pytest.mark.parametrize("filters", [None, Filters(source_types=["file"])])
+@pytest.mark.parametrize("is_generic", [False, True])
+def test_what_was_found_is_read_by_its_keys(
+    filled: tuple[TestDatabase, UUID, UUID], filters: Filters | None, is_generic: bool
+) -> None:
+    """What is around the function reads no table from end to end, of whomever its plan thinks; only a filter does, and
+    of documents alone."""
+    database, large, _ = filled
+    with database.db.transaction(large) as session:
+        explained = _Explained(session, is_generic)
+        SearchRepository(explained).search(  # type: ignore[arg-type]
+            large, "word90 word900", [1.0] * DIMENSIONS, model="model", limit=20, filters=filters
+        )
+    nodes = [node for node in _nodes(explained.plan) if node.get("Relation Name")]
+    by_index = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert {"pk_chunks", "pk_documents", "ix_documents_hidden"} <= by_index
+    whole = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert len(whole) <= (0 if filters is None else 1), nodes
+    assert "chunks" not in whole
 
 
 @pytest.mark.parametrize("phrase", [None, "word900 <-> word3000"])
@@ -208,6 +228,29 @@ def test_without_the_function_the_index_is_lost(filled: tuple[TestDatabase, UUID
             plans[role] = "\n".join(str(line) for (line,) in rows)
     assert INDEX not in plans[APP_ROLE], plans
     assert INDEX in plans["postgres"], plans
+
+
+class _Explained:
+    """Takes the place of a session: what ranks is explained instead, as for any tenant or for this one."""
+
+    def __init__(self, session: Session, is_generic: bool) -> None:
+        self._session = session
+        self._is_generic = is_generic
+        self.plan: Any = None
+
+    def execute(self, statement: TextClause, values: dict[str, Any]) -> Any:
+        """The rows of what weighs, none of what ranks."""
+        if "search_chunks" not in statement.text:
+            return self._session.execute(statement, values)
+        if self._is_generic:
+            dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+            generic = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement.compile(dialect=dialect)}"
+            driver: Any = self._session.connection().connection.driver_connection
+            (self.plan,) = driver.execute(generic.encode()).fetchone()
+        else:
+            explain = text(f"EXPLAIN (FORMAT JSON) {statement.text}")
+            self.plan = self._session.execute(explain, values).scalar_one()
+        return Rows([])
 
 
 def _counts(database: TestDatabase, tenant_id: UUID, *words: str) -> dict[str, int]:

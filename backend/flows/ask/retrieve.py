@@ -73,7 +73,8 @@ def retrieve(
     reranker: Reranker | None = None,
 ) -> Retrieved:
     """Up to `limit` passages, the best first; `words` is what is known of how frequent words are, `vocabulary` which words
-    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing.
+    there are. Without an `embedder` by words alone: another model's vector would be compared with nothing. A
+    `reranker` that does not answer is done without.
 
     A `reranker` that does not answer is done without. Raises EmbeddingFailed, DatabaseUnavailable.
     """
@@ -83,33 +84,29 @@ def retrieve(
     is_word = embedder.knows if isinstance(embedder, LocalEmbedder) else None
     mended = _mend(db, tenant_id, asked, weighed, vocabulary, is_word)
     if mended.text != asked.text or mended.softened:
-        weighed = _weigh(db, tenant_id, " ".join((mended.text, *mended.softened)), weighed.words)
+        weighed = _weigh(db, tenant_id, mended.text, weighed.words, mended.softened)
     if embedder is None:
         # The model that serves is out of reach; another one's vector would be compared with nothing.
         vector, model = [1.0], ""
     elif isinstance(embedder, LocalEmbedder):
         # It knows no word order and no sentence; which of the words matter is for us to say.
-        spans = [span for span in weighed.spans if span[1] <= len(mended.text)]
-        vector, model = embedder.embed_weighted(mended.text, spans).tolist(), embedder.model
+        vector, model = embedder.embed_weighted(mended.text, weighed.spans).tolist(), embedder.model
     else:
         vector, model = embedder.embed([mended.text])[0].tolist(), embedder.model
 
     def search(phrases: Sequence[str]) -> list[Hit]:
-        with db.statement(tenant_id) as unit:
-            return SearchRepository(unit).search(
+        with db.statement(tenant_id) as session:
+            return SearchRepository(session).search(
                 tenant_id,
                 mended.text,
                 vector,
                 model=model,
                 limit=limit if reranker is None else max(limit, CANDIDATES),
                 dense_weight=DENSE_WEIGHT if model else 0.0,
-                words=weighed.words,
                 filters=filters,
                 phrases=phrases,
                 excluded=asked.excluded,
-                softened=mended.softened,
-                # With other words to be found, it was not the question that was weighed.
-                lexemes=None if mended.softened else weighed.lexemes,
+                weighed=weighed,
             )
 
     hits = search(asked.phrases)
@@ -127,9 +124,15 @@ def retrieve(
     )
 
 
-def _weigh(db: Database, tenant_id: UUID, text: str, words: tuple[int, Mapping[str, int]] | None) -> Weighed:
-    with db.statement(tenant_id) as unit:
-        return SearchRepository(unit).weigh(tenant_id, text, words=words)
+def _weigh(
+    db: Database,
+    tenant_id: UUID,
+    text: str,
+    words: tuple[int, Mapping[str, int]] | None,
+    softened: Mapping[str, float] | None = None,
+) -> Weighed:
+    with db.statement(tenant_id) as session:
+        return SearchRepository(session).weigh(tenant_id, text, words=words, softened=softened)
 
 
 def _mend(

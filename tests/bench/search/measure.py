@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from sqlalchemy import text
 
 from backend.components.repository import PassageStatistics
 from backend.db.engine import SEARCH_ROLE
+from backend.db.statement import Rows
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.ask.retrieve import retrieve
 from backend.search.repository import Filters, Hit, SearchRepository, Weighed
@@ -83,14 +83,14 @@ class Tenant:
     def search(self, number: int) -> list[Hit]:
         """The ranking alone."""
         place = number % len(self.questions)
-        with self.database.db.transaction(self.id) as session:
+        with self.database.db.statement(self.id) as session:
             return SearchRepository(session).search(
                 self.id,
                 self.questions[place],
                 self.vectors[place].tolist(),
                 model=self.embedder.model,
                 limit=LIMIT,
-                words=self.weighed[place].words,
+                weighed=self.weighed[place],
             )
 
 
@@ -128,24 +128,18 @@ def _arguments(tenant: Tenant, place: int) -> dict[str, Any]:
     handed: dict[str, Any] = {}
 
     class _Recorder:
-        def execute(self, statement: Any, values: dict[str, Any]) -> Any:
-            if "lexemes" in values and "model" in values:
-                handed.update(values)
-                return session.execute(text("SELECT 1 WHERE false"))
-            return session.execute(statement, values)
+        def execute(self, _statement: Any, values: dict[str, Any]) -> Rows:
+            handed.update(values)
+            return Rows([])
 
-        def scalars(self, statement: Any, values: dict[str, Any]) -> Any:
-            return session.scalars(statement, values)
-
-    with tenant.database.db.transaction(tenant.id) as session:
-        SearchRepository(_Recorder()).search(  # type: ignore[arg-type]
-            tenant.id,
-            tenant.questions[place],
-            tenant.vectors[place].tolist(),
-            model=tenant.embedder.model,
-            limit=LIMIT,
-            words=tenant.weighed[place].words,
-        )
+    SearchRepository(_Recorder()).search(  # type: ignore[arg-type]
+        tenant.id,
+        tenant.questions[place],
+        tenant.vectors[place].tolist(),
+        model=tenant.embedder.model,
+        limit=LIMIT,
+        weighed=tenant.weighed[place],
+    )
     return {
         **handed,
         "meaning": handed["embedding"],
