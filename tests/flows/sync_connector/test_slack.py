@@ -26,18 +26,18 @@ def slack() -> Iterator[Workspace]:
 def test_what_people_write_edit_and_delete_is_followed(scene: Scene, slack: Workspace) -> None:
     slack.post("C01", at(3), "The gateway listens on port 7443.")
     slack.post("C01", at(2), "Lunch?")
-    slack.post("C01", at(2, 1), "Who is on call?")
-    slack.post("C01", at(2, 2), "Ada is.", thread_ts=at(2, 1))
+    slack.post("C01", at(1, 1), "Who is on call?")
+    slack.post("C01", at(1, 2), "Ada is.", thread_ts=at(1, 1))
     slack.share("C01", "F1", "plan.txt", b"The plan has three steps.", at(3, 9))
     run = sync(scene, slack)
-    thread = f"C01:thread:{at(2, 1)}"
+    thread = f"C01:thread:{at(1, 1)}"
     days = [f"C01:day:{day(3)}", f"C01:day:{day(2)}"]
     assert (run.state, scene.stored()) == ("completed", sorted([*days, thread, "file:F1"]))
     assert "Ada is." in scene.text_of(thread)
 
     slack.edit("C01", at(3), "The gateway listens on port 8443.")
     slack.delete("C01", at(2))
-    slack.edit("C01", at(2, 2), "Ada was.")
+    slack.edit("C01", at(1, 2), "Ada was.")
     run = sync(scene, slack)
     assert run.state == "completed"
     assert scene.stored() == sorted([days[0], thread, "file:F1"])
