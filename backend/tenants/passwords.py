@@ -1,5 +1,6 @@
 """Passwords: what is accepted, how it is stored, and that checking takes the same time for nobody's account."""
 
+import base64
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -58,7 +59,7 @@ class Passwords:
         self._run = run
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
         # Compared with when there is no such account, so that the answer takes as long.
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._nobody = _made_up(self._hasher)
 
     def hash(self, password: str) -> str:
         """A PHC string with a fresh salt."""
@@ -79,3 +80,13 @@ class Passwords:
         with suppress(VerificationError):
             self._run(lambda: self._hasher.verify(self._nobody, password))
         return False
+
+
+def _made_up(hasher: PasswordHasher) -> str:
+    """A PHC string as `hasher` makes them, of a password nobody has: no process hashes one only to begin."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v=19${costs}${salt}${digest}"

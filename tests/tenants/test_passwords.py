@@ -2,9 +2,10 @@
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
-from backend.tenants.passwords import Passwords, WeakPassword, check_strength
+from backend.tenants.passwords import Passwords, WeakPassword, _made_up, check_strength
 
 ADA = "ada.lovelace@example.org"
 
@@ -57,3 +58,12 @@ def test_matches_is_false_without_a_usable_hash_whatever_the_password() -> None:
     for stored in (None, "!", "", "$argon2id$damaged"):
         for password in ("nobody has this password", "", "!"):
             assert not passwords.matches(stored, password)
+
+
+def test_hash_of_nobody_costs_as_much_as_any_and_matches_nothing() -> None:
+    for hasher in (PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY), PasswordHasher(2, 128, 1, 20, 12)):
+        made_up = _made_up(hasher)
+        assert extract_parameters(made_up) == extract_parameters(hasher.hash("Sup3rsecret"))
+        assert made_up != _made_up(hasher)
+        with pytest.raises(VerifyMismatchError):
+            hasher.verify(made_up, "Sup3rsecret")
