@@ -63,9 +63,9 @@ def stream_answer(
                     yield _sentence(step, index, found, public_url)
                     index += 1
                 else:
-                    done = _frame("done", finish(step))
+                    # Whatever happens now, what was asked is written down.
                     is_done = True
-                    yield done
+                    yield _frame("done", finish(step))
     except StateError as error:
         _log.warning("streamed answer ended early", error=error.error_code)
         yield _frame(
