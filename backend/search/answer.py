@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.errors import Unavailable
 from backend.search.plain import plain, without_links
-from backend.search.relevance import coverage, rarity, terms
+from backend.search.relevance import asked_terms, coverage, rarity, terms
 from backend.search.sentences import Sentence, split_sentences
 
 NOT_FOUND: Final = "I found nothing about this in the documents."
@@ -144,7 +144,7 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     if not found or not question.strip():
         return []
     contexts = [f"{sources[index].title} {sentence.context}" for index, sentence, _ in found]
-    asked = terms(question)
+    asked = asked_terms(question)
     own_words = [own for _, _, own in found]
     weights = rarity(asked, own_words)
     covered = np.array(coverage(asked, own_words, weights))

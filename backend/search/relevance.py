@@ -10,6 +10,8 @@ from typing import Final
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 #: Scripts written without spaces: pairs of neighbouring characters stand in for words.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+#: What such a question asks for is a measure.
+_MEASURE = re.compile(r"\bhow (?:long|often|soon|far)\b", re.IGNORECASE)
 #: Hiragana alone: particles and endings.
 _INFLECTION = re.compile(r"[\u3040-\u309f]+")
 #: Endings differ ("refund", "refunds", "refunded"); the beginning of a word decides.
@@ -37,6 +39,11 @@ def terms(text: str) -> Counter[str]:
         if word not in _FUNCTION_WORDS:
             counted[word.partition("'")[0].partition("’")[0][:_STEM_CHARACTERS]] += 1
     return counted
+
+
+def asked_terms(question: str) -> Counter[str]:
+    """The words of a question that its answer should have: "how long" is answered with a time, not with "long"."""
+    return terms(_MEASURE.sub("how", question))
 
 
 def coverage(question: Counter[str], texts: Sequence[Counter[str]], weights: dict[str, float]) -> list[float]:

@@ -163,6 +163,14 @@ def test_compose_without_sources_finds_nothing(embedder: LocalEmbedder) -> None:
     assert compose("How many days of leave?", (), embedder.embed).text == NOT_FOUND
 
 
+def test_compose_takes_how_long_for_a_question_of_time() -> None:
+    text = "A long corridor leads from the office to the old boiler. The boiler is guaranteed for two years by its maker."
+
+    answer = compose("How long is the boiler guaranteed?", [source(text)], max_sentences=1)
+
+    assert answer.text.startswith("The boiler is guaranteed for two years")
+
+
 def test_compose_does_not_repeat_itself() -> None:
     sources = (
         source(LEAVE, 0),
