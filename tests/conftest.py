@@ -28,7 +28,7 @@ from backend.settings import Settings, generate_key
 from backend.tenants.repository import TenantRepository
 
 #: What a test server need not do: survive a power cut.
-FAST = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "300"})
+FAST = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "500"})
 
 TEMPLATE = "secondbrain"
 
