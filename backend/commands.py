@@ -234,7 +234,7 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
         for outcome in track(steps, f"Importing into {slug}", total=len(files), console=console):
             outcomes.append(outcome)
             if outcome.state == "failed":
-                console.print(f"  {outcome.path}: {outcome.reason}", markup=False, highlight=False)
+                console.print(f"  {outcome.name}: {outcome.reason}", markup=False, highlight=False)
     finally:
         reader.close()
         services.close()

@@ -14,13 +14,12 @@ from backend.configs.follower import ConfigFollower
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database
-from backend.documents.parsing.failures import ParseFailed
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.repository import DocumentRepository, Hashes
 from backend.documents.rows import NewDocument
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import Unavailable
-from backend.flows.ingest_document.flow import fingerprint, prepare
+from backend.flows.ingest_document.flow import fingerprint, try_to_prepare
 from backend.flows.ingest_document.store import store_all
 
 #: So many files are looked up together; they are stored together unless they are large or take long.
@@ -39,6 +38,11 @@ class Outcome:
     state: str
     reason: str = ""
     chunks: int = 0
+
+    @property
+    def name(self) -> str:
+        """The path as a text that can be printed."""
+        return _shown(str(self.path))
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -111,10 +115,8 @@ def _prepare(
         return Outcome(path, "failed", str(error))
     if item.external_id in hashes and hashes[item.external_id] in (None, fingerprint(item)):
         return Outcome(path, "unchanged")
-    try:
-        return prepare(item, source_type="file", embedder=embedder, config=config, reader=reader)
-    except ParseFailed as error:
-        return Outcome(path, "failed", error.message)
+    made = try_to_prepare(item, source_type="file", embedder=embedder, config=config, reader=reader)
+    return Outcome(path, "failed", made) if isinstance(made, str) else made
 
 
 def _store(
@@ -149,11 +151,16 @@ def _read(path: Path, root: Path, max_bytes: int) -> SourceItem:
         title="",
         body=path.read_bytes(),
         mime_type=mimetypes.guess_type(path.name)[0] or "",
-        file_name=path.name,
+        file_name=_shown(path.name),
         kind="file",
         url=None,
         author=None,
         created_at=None,
         updated_at=datetime.fromtimestamp(status.st_mtime, UTC),
-        metadata={"path": relative.as_posix(), "folder_path": relative.parent.as_posix()},
+        metadata={"path": _shown(relative.as_posix()), "folder_path": _shown(relative.parent.as_posix())},
     )
+
+
+def _shown(path: str) -> str:
+    """`path` as a text: a name may be any bytes, and those that are no UTF-8 are shown as a replacement character."""
+    return os.fsencode(path).decode("utf-8", "replace")
