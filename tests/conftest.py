@@ -112,6 +112,14 @@ def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
     made.db.close()
 
 
+@pytest.fixture(scope="module")
+def module_database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+    """A migrated database of one module: what goes across tenants, such as claims of jobs, meets nobody else's."""
+    made = clone(server)
+    yield made
+    made.db.close()
+
+
 @pytest.fixture
 def own_database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
     """A migrated database that no other test sees."""

@@ -7,20 +7,17 @@ from typing import Any
 
 import pytest
 
-from backend.db.embedded import EmbeddedPostgres
 from backend.db.listen import Listener
 from backend.jobs.worker import Worker
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.jobs.handlers import SECONDS, MakeWorker, Steered, eventually
 from tests.jobs.real_queue import KIND, Queue
 
 
 @pytest.fixture(scope="module")
-def queue_database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+def queue_database(module_database: TestDatabase) -> TestDatabase:
     """A database for the tests of one file."""
-    made = clone(server)
-    yield made
-    made.db.close()
+    return module_database
 
 
 @pytest.fixture

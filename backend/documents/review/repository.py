@@ -30,7 +30,7 @@ class ReviewRepository:
         self._session = session
 
     def classify(self, tenant_id: UUID, found: Mapping[UUID, Classified]) -> Sequence[UUID]:
-        """Stores what rules or a model found; documents on which a person has decided stay as they are."""
+        """Stores what the rules found; documents on which a person has decided stay as they are. A model may be asked anew."""
         written: list[UUID] = []
         # In one order for everybody, so that two of these never wait for each other in a circle.
         for document_id in sorted(found):
@@ -42,19 +42,20 @@ class ReviewRepository:
                     classification=one.classification,
                     classification_confidence=one.confidence,
                     classification_reason=one.reason,
+                    is_judged=False,
                 )
                 .returning(Document.id)
             )
         return written
 
-    def list_unjudged(self, tenant_id: UUID, *, limit: int) -> Sequence[Document]:
-        """Documents that the rules are not sure of, that nobody has decided on and no model was asked about as they are now."""
-        return self._session.scalars(
+    def find_unjudged(self, tenant_id: UUID) -> Document | None:
+        """A document that the rules are not sure of, that nobody has decided on and no model was asked about as it is now."""
+        return self._session.scalar(
             select(Document)
             .where(Document.tenant_id == tenant_id, *_unjudged())
             .order_by(Document.id)
-            .limit(limit)
-        ).all()
+            .limit(1)
+        )
 
     def judge(
         self, tenant_id: UUID, document_id: UUID, content_sha256: bytes, found: Classified | None

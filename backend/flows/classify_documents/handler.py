@@ -10,13 +10,13 @@ import structlog
 from prometheus_client import Counter
 
 from backend.db.transaction import Database, Session
+from backend.documents.classification import Classified
 from backend.documents.models import Document
 from backend.documents.review.repository import ReviewRepository
-from backend.errors import Unavailable
 from backend.flows.classify_documents.flow import ask_model
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
-from backend.search.llm import ChatModel
+from backend.search.llm import ChatModel, LanguageModelUnavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -39,29 +39,31 @@ class ClassifyHandler:
     chat_model: ChatModel | None
 
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
-        """Asks about a few documents, and gives the job back if there are more.
+        """Asks about a few documents, one by one, and gives the job back if there are more.
 
         Raises LeaseLost, DatabaseUnavailable.
         """
-        with self.db.transaction(claim.tenant_id) as session:
-            jobs = JobRepository(session)
-            if not jobs.hold(claim):
-                jobs.end_cancelled(claim)
-                return
-            documents = ReviewRepository(session).list_unjudged(claim.tenant_id, limit=BATCH)
-            if not documents or self.chat_model is None:
-                jobs.complete(claim)
-                return
-        for document in documents:
-            if should_stop():
-                break
+        for _ in range(BATCH):
+            with self.db.transaction(claim.tenant_id) as session:
+                jobs = JobRepository(session)
+                if not jobs.hold(claim):
+                    jobs.end_cancelled(claim)
+                    return
+                # One at a time: a document's text may have millions of characters.
+                document = ReviewRepository(session).find_unjudged(claim.tenant_id)
+                if document is None or self.chat_model is None:
+                    jobs.complete(claim)
+                    return
             try:
-                self._judge(claim, self.chat_model, document)
-            except Unavailable as error:
+                found = ask_model(self.chat_model, document)
+            except LanguageModelUnavailable as error:
                 _log.warning("language model not available, asked again later", error=error.error_code)
                 with self.db.transaction(claim.tenant_id) as session:
                     JobRepository(session).postpone(claim, PAUSE)
                 return
+            self._store(claim, document, found)
+            if should_stop():
+                break
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).give_back(claim)
 
@@ -73,8 +75,7 @@ class ClassifyHandler:
     def on_cancelled(self, _session: Session, _tenant_id: UUID, _args: Mapping[str, object]) -> None:
         """The same."""
 
-    def _judge(self, claim: Claim, chat_model: ChatModel, document: Document) -> None:
-        found = ask_model(chat_model, document)
+    def _store(self, claim: Claim, document: Document, found: Classified | None) -> None:
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).hold(claim, progressed=True)
             # Who has decided meanwhile, or changed it, is right.

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 
-from backend.db.embedded import EmbeddedPostgres
+from backend.db.transaction import DatabaseUnavailable
+from backend.documents.classification import UNKNOWN, Classified
 from backend.documents.models import Document
 from backend.documents.repository import DocumentRepository
 from backend.documents.review.repository import ReviewRepository
@@ -20,7 +22,7 @@ from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
 from backend.search.llm import ChatModel
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.documents.conftest import MakeDocument
 from tests.documents.conftest import embedder as embedder
 from tests.documents.conftest import make_document as make_document
@@ -37,10 +39,8 @@ def by_words(request: Request) -> Reply:
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +289,68 @@ def test_deleted_documents_and_other_workspaces_are_left_alone(scene: Scene) -> 
             by=scene.account.user_id,
         )
     assert scene.begin() == 0
+
+
+def test_rules_in_place_of_the_model_are_not_the_last_word(scene: Scene) -> None:
+    scene.store("offer", "Cheap pills, today only!")
+    scene.begin()
+    scene.finish()
+    offer = scene.documents()["offer"]
+    with scene.db.transaction(scene.tenant_id) as session:
+        # As when somebody asks for it while the model is away.
+        ReviewRepository(session).classify(
+            scene.tenant_id, {offer.id: Classified(UNKNOWN, 0.5, "Nothing says.")}
+        )
+    assert (scene.taken_for(), scene.begin()) == ({"offer": "unknown"}, 1)
+    scene.finish()
+    assert scene.taken_for() == {"offer": "spam"}
+
+
+def test_database_that_goes_away_while_the_model_answers_loses_nothing(scene: Scene) -> None:
+    scene.store("offer", "Cheap pills, today only!")
+    scene.begin()
+    name = scene.database.name
+
+    def shut(answer: str) -> None:
+        with psycopg.connect(
+            scene.database.server.url("postgres", "postgres"), autocommit=True
+        ) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {answer}".encode())
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    def go_away(request: Request) -> Reply:
+        shut("false")
+        return by_words(request)
+
+    scene.model.answer = go_away
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            scene.work()
+    finally:
+        shut("true")
+    assert (scene.jobs(), scene.taken_for()) == ([("running", False)], {"offer": "unknown"})
+
+    scene.model.answer = by_words
+    with scene.db.operator_transaction() as session:
+        JobRepository(session).give_back_all(scene.workers[0])
+    scene.finish()
+    assert scene.taken_for() == {"offer": "spam"}
+
+
+def test_cancelled_job_asks_about_no_more(scene: Scene) -> None:
+    for number in range(3):
+        scene.store(f"offer{number}", f"Cheap pills, offer {number}!")
+    scene.begin()
+    claim = scene.claim()
+    assert claim is not None
+
+    def cancel(request: Request) -> Reply:
+        with scene.db.transaction(scene.tenant_id) as session:
+            JobRepository(session).cancel(scene.tenant_id, claim.id)
+        return by_words(request)
+
+    scene.model.answer = cancel
+    scene.work(claim)
+    assert (scene.asked(), [state for state, _ in scene.jobs()]) == (1, ["cancelled"])

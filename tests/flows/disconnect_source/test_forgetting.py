@@ -14,7 +14,6 @@ import pytest
 
 from backend.connectors.credentials.repository import CredentialRepository
 from backend.connectors.repository import ConnectorRepository
-from backend.db.embedded import EmbeddedPostgres
 from backend.documents.listing.repository import DocumentListing
 from backend.documents.repository import DocumentRepository
 from backend.flows.disconnect_source import handler as forgetting
@@ -25,7 +24,7 @@ from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 from backend.keyring import Keyring
 from backend.lifeline import die_with_parent
-from tests.conftest import KEYS, TestDatabase, clone
+from tests.conftest import KEYS, TestDatabase
 from tests.flows.sync_connector.scene import TOKEN, CountingEmbedder, Scene, item
 from tests.tenants.instances import Instance, Person, web_instance
 
@@ -34,10 +33,8 @@ DISCONNECT = "/api/integrations/github/disconnect"
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 @pytest.fixture(scope="module")

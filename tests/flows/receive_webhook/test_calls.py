@@ -13,7 +13,6 @@ import pytest
 from werkzeug.test import TestResponse
 
 from backend.connectors.repository import ConnectorRepository
-from backend.db.embedded import EmbeddedPostgres
 from backend.flows.receive_webhook.flow import ReceiveWebhook
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.jobs.repository import JobRepository
@@ -21,18 +20,16 @@ from backend.jobs.workers.repository import WorkerRepository
 from backend.keyring import Keyring
 from backend.sync.models import SyncRun
 from backend.sync.repository import SyncRunRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.tenants.instances import Instance, Person, problem, web_instance
 
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+def database(module_database: TestDatabase) -> TestDatabase:
     """Its own: jobs are claimed across tenants."""
-    made = clone(server)
-    yield made
-    made.db.close()
+    return module_database
 
 
 @pytest.fixture(scope="module")

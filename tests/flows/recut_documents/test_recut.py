@@ -1,6 +1,6 @@
 """Other settings cut what is stored anew: killed anywhere it goes on, and nothing that changed meanwhile is undone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
@@ -9,7 +9,6 @@ import pytest
 from backend.configs.follower import ConfigFollower
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
-from backend.db.embedded import EmbeddedPostgres
 from backend.db.transaction import Database
 from backend.documents.cuts.repository import CutRepository, StoredText, cut_as
 from backend.documents.repository import DocumentRepository
@@ -23,7 +22,7 @@ from backend.flows.recut_documents.handler import RecutHandler
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.readers import shared_reader
 
 DOCUMENTS = 5
@@ -44,10 +43,8 @@ class _Configs:
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 class Scene:

@@ -1,6 +1,6 @@
 """Another embedding model takes over in the background: killed anywhere it goes on, and searches never miss a thing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
-from backend.db.embedded import EmbeddedPostgres
 from backend.db.transaction import Database
 from backend.embeddings.known import EmbedderPair, KnownEmbedders
 from backend.embeddings.models import ServingModel
@@ -26,7 +25,7 @@ from backend.flows.reembed.handler import ModelNotConfigured, ReembedHandler
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.readers import shared_reader
 
 DOCUMENTS = 7
@@ -54,10 +53,8 @@ class Toy:
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 class Scene:

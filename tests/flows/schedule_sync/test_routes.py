@@ -6,14 +6,13 @@ import pytest
 
 from backend.connectors.providers.contract import Account
 from backend.connectors.repository import ConnectorRepository
-from backend.db.embedded import EmbeddedPostgres
 from backend.flows.connect_account.flow import store_connection
 from backend.flows.sync_connector.begin import BEGIN_KIND, BeginSyncHandler
 from backend.jobs.repository import JobRepository
 from backend.jobs.schedules.repository import ScheduleRepository
 from backend.jobs.workers.repository import WorkerRepository
 from backend.sync.repository import SyncRunRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.flows.sync_connector.scene import TOKEN
 from tests.tenants.instances import Instance, Person, problem, web_instance
 
@@ -21,11 +20,9 @@ SCHEDULE = "/api/integrations/github/schedule"
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+def database(module_database: TestDatabase) -> TestDatabase:
     """Its own: turns are taken across tenants."""
-    made = clone(server)
-    yield made
-    made.db.close()
+    return module_database
 
 
 @pytest.fixture(scope="module")

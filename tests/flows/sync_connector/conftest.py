@@ -1,20 +1,15 @@
 """One scene a test, on a database of the module's own: claims look across tenants."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from backend.db.embedded import EmbeddedPostgres
 from backend.keyring import Keyring
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.flows.sync_connector.scene import CountingEmbedder, Scene
 
 
 @pytest.fixture(scope="module")
-def module_database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def module_database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 @pytest.fixture

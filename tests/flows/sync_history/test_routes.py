@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from backend.connectors.providers.contract import ItemUnreadable
-from backend.db.embedded import EmbeddedPostgres
 from backend.keyring import Keyring
 from backend.sync.repository import SyncRunRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.flows.sync_connector.scene import CountingEmbedder, Scene, Shown, item
 from tests.tenants.instances import Instance, Person, problem, web_instance
 
@@ -17,10 +16,8 @@ GITHUB = "/api/integrations/github"
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
-    made = clone(server)
-    yield made
-    made.db.close()
+def database(module_database: TestDatabase) -> TestDatabase:
+    return module_database
 
 
 @pytest.fixture(scope="module")

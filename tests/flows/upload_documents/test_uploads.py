@@ -10,11 +10,10 @@ from werkzeug.test import TestResponse
 
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import ParserConfig, UploadConfig
-from backend.db.embedded import EmbeddedPostgres
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.jobs.claim import LeaseLost
 from backend.jobs.repository import JobRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.documents.samples import make_docx, make_pages, make_xlsx, make_zip, replace_member
 from tests.emulators.scripted import Reply, Request, scripted_server
 from tests.flows.upload_documents.scene import Bench
@@ -24,11 +23,9 @@ PLAN = b"# Moving\n\nThe zeppelin hangar moves to Friedrichshafen in May.\n"
 
 
 @pytest.fixture(scope="module")
-def alone(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+def alone(module_database: TestDatabase) -> TestDatabase:
     """A database of this module: nobody else's jobs are in it, and no worker but the bench."""
-    made = clone(server)
-    yield made
-    made.db.close()
+    return module_database
 
 
 @pytest.fixture(scope="module")

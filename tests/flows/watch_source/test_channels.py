@@ -12,7 +12,6 @@ import stamina
 
 from backend.connectors.providers.contract import Account, Credentials, ProviderUnavailable
 from backend.connectors.repository import ConnectorRepository
-from backend.db.embedded import EmbeddedPostgres
 from backend.flows.connect_account.flow import store_connection
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.watch_source.flow import WATCH_KIND, can_be_called, watch, watched_types
@@ -20,7 +19,7 @@ from backend.flows.watch_source.handler import WatchSourceHandler
 from backend.jobs.repository import JobRepository
 from backend.jobs.schedules.repository import ScheduleRepository
 from backend.jobs.workers.repository import WorkerRepository
-from tests.conftest import TestDatabase, clone
+from tests.conftest import TestDatabase
 from tests.emulators.scripted import Reply, Request, json_reply, scripted_server
 from tests.tenants.instances import Instance, Person, web_instance
 
@@ -69,11 +68,9 @@ class Google:
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgres) -> Iterator[TestDatabase]:
+def database(module_database: TestDatabase) -> TestDatabase:
     """Its own: jobs are claimed across tenants."""
-    made = clone(server)
-    yield made
-    made.db.close()
+    return module_database
 
 
 @pytest.fixture(scope="module")
