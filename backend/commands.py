@@ -209,14 +209,14 @@ def _import(settings: Settings, folder: Path, slug: str) -> int:
     from backend.scratch import use_private_folder
 
     use_private_folder()
-    from backend.documents.parsing.reader import DocumentReader
     from backend.flows.import_folder.flow import Outcome, find_files, import_files
+    from backend.flows.ingest_document.reading import open_reader
     from backend.tenants.repository import TenantRepository
     from backend.wiring import wire
 
     console = Console()
     services = wire(settings)
-    reader = DocumentReader()
+    reader = open_reader(services.embedder)
     try:
         with services.db.operator_transaction() as session:
             tenant = TenantRepository(session).get_tenant_by_slug(slug)

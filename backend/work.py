@@ -12,13 +12,13 @@ from backend import __version__
 from backend.chats.repository import purge_empty as purge_empty_chats
 from backend.components.repository import ComponentRepository
 from backend.connectors.deliveries.repository import DeliveryRepository
-from backend.documents.parsing.reader import DocumentReader
 from backend.documents.uploads.repository import UploadRepository
 from backend.embeddings.repository import EmbeddingCacheRepository
 from backend.flows.classify_documents.flow import CLASSIFY_KIND, begin_due_judgements
 from backend.flows.classify_documents.handler import ClassifyHandler
 from backend.flows.disconnect_source.flow import FORGET_KIND
 from backend.flows.disconnect_source.handler import ForgetSourceHandler
+from backend.flows.ingest_document.reading import open_reader
 from backend.flows.ingest_document.store import REEMBED_KIND
 from backend.flows.recut_documents.flow import RECUT_KIND
 from backend.flows.recut_documents.handler import RecutHandler
@@ -30,6 +30,7 @@ from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND
 from backend.flows.sync_connector.handler import SyncHandler
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
+from backend.flows.upload_documents.flow import OLD_JOB_KIND as OLD_UPLOAD_KIND
 from backend.flows.upload_documents.handler import UploadHandler
 from backend.flows.watch_source.flow import WATCH_KIND, watch, watched_types
 from backend.flows.watch_source.handler import WatchSourceHandler
@@ -165,7 +166,7 @@ def work(settings: Settings) -> None:
     presence = take_part(services, kind="worker")
     watched = watched_types(services.providers, settings.public_url)
     keeper = CredentialKeeper(services.db, services.keyring, services.oauth_providers)
-    reader = DocumentReader(settings.parser_processes or settings.worker_threads)
+    reader = open_reader(services.embedder, settings.parser_processes or settings.worker_threads)
     handler = SyncHandler(
         db=services.db,
         keeper=keeper,
@@ -178,6 +179,7 @@ def work(settings: Settings) -> None:
         # A source connected before the installation could be called.
         on_begin=lambda session, connector: watch(session, connector, watched),
     )
+    upload_handler = UploadHandler(services.db, services.storing_embedder, services.configs, reader)
     judge = services.chat_model if settings.llm_classification else None
     worker = Worker(
         services.db,
@@ -186,7 +188,8 @@ def work(settings: Settings) -> None:
             JOB_KIND: handler,
             BEGIN_KIND: BeginSyncHandler(services.db),
             FORGET_KIND: ForgetSourceHandler(services.db),
-            UPLOAD_KIND: UploadHandler(services.db, services.storing_embedder, services.configs, reader),
+            UPLOAD_KIND: upload_handler,
+            OLD_UPLOAD_KIND: upload_handler,
             RECUT_KIND: RecutHandler(services.db, services.storing_embedder, services.configs, reader),
             CLASSIFY_KIND: ClassifyHandler(services.db, judge),
             REEMBED_KIND: ReembedHandler(services.db, services.known_embedders.find),

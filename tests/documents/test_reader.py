@@ -7,9 +7,11 @@ import sys
 import threading
 import time
 import zipfile
+from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
+from math import inf, nan
 from pathlib import Path
 
 import psutil
@@ -56,6 +58,11 @@ def read(
     return reader.read(
         data, file_name=name, mime_type=None, limits=limits or Limits(), max_characters=1200, overlap=0
     )
+
+
+def numbers(*vector: float) -> bytes:
+    """As a process sends them."""
+    return array("f", vector).tobytes()
 
 
 def still_works(reader: DocumentReader) -> bool:
@@ -264,11 +271,26 @@ def test_process_ends_with_its_parent() -> None:
         Read("x" * 90, "text/plain", None, False, None, {}, [Span(0, 90, ())]),
         Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (0, 3, 2)),
         Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (0, 6)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(1.0)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(1.0, 0.0, 0.0)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(0.0, 0.0)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(3.0, 4.0)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(nan, 1.0)),
+        Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(inf, 0.0)),
     ],
 )
 def test_answer_of_a_process_that_was_taken_over_is_not_believed(answer: Read) -> None:
     with pytest.raises(ParserCrashed):
-        _checked(answer, Limits(max_characters=100), 50)
+        _checked(answer, Limits(max_characters=100), 50, 2)
+
+
+def test_vectors_that_nobody_asked_for_are_not_taken() -> None:
+    answer = Read("words", "text/plain", None, False, None, {}, [Span(0, 5, ())], (), numbers(0.6, 0.8))
+    found = _checked(answer, Limits(max_characters=100), 50, 2).vectors
+    assert found is not None
+    assert found.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+    with pytest.raises(ParserCrashed):
+        _checked(answer, Limits(max_characters=100), 50, 0)
 
 
 def test_nothing_is_read_after_the_end() -> None:

@@ -18,7 +18,7 @@ def test_uploads_survive_the_worker_that_reads_them(fleet: Fleet) -> None:
     def is_being_read() -> bool:
         with fleet.database.admin() as connection:
             row = connection.execute(
-                "SELECT count(*) FROM jobs WHERE kind = 'ingest_upload' AND state = 'running'"
+                "SELECT count(*) FROM jobs WHERE kind = 'ingest_uploads' AND state = 'running'"
             )
             return row.fetchone() != (0,)
 

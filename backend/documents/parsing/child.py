@@ -12,11 +12,13 @@ import resource
 import select
 import signal
 import sys
-from typing import BinaryIO, Final
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
 
 from backend.documents.chunking import chunk
+from backend.documents.parsing.document import Chunk
 from backend.documents.parsing.engine import warm_up
 from backend.documents.parsing.failures import ParseFailed, ParserCrashed, ParsingTookTooMuchMemory
 from backend.documents.parsing.framing import (
@@ -38,10 +40,20 @@ _IDLE_SECONDS: Final = 300.0
 _OPEN_FILES: Final = 64
 #: After documents larger than this, what they left is given back to the system.
 _LARGE_BYTES: Final = 1024 * 1024
+#: A second's work, or two.
+_MOST_EMBEDDED: Final = 2000
 
 
-def main() -> None:
-    """Answers frames from standard input on standard output until there are no more."""
+#: (title, passages) -> their unit vectors, as they go into a frame.
+Embed: TypeAlias = Callable[[str, Sequence[Chunk]], bytes]
+
+
+def main(open_model: Callable[[], Embed] | None = None) -> None:
+    """Answers frames from standard input on standard output until there are no more.
+
+    What `open_model` gives embeds passages where that is asked for. It is opened once, before any document is read, so
+    that what it takes does not count as a document's.
+    """
     end_with_parent(int(sys.argv[1]), signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Sent to the whole group; the worker still has its page to finish.
@@ -51,6 +63,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     warm_up()
+    embed = open_model() if open_model is not None else None
     sys.dont_write_bytecode = True
     # From here on it can write to no file and open few.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -64,14 +77,14 @@ def main() -> None:
             return
         asked = decode_asked(body)
         _bound(asked, at_rest)
-        answer = framed(_answer(asked))
+        answer = framed(_answer(asked, embed))
         _send(answers, answer)
         if len(body) + len(answer) > _LARGE_BYTES:
             del body, asked, answer
             _give_back()
 
 
-def _answer(asked: Asked) -> msgspec.Struct:
+def _answer(asked: Asked, embed: Embed | None) -> msgspec.Struct:
     limits = Limits(
         max_bytes=asked.max_bytes,
         max_characters=asked.max_characters,
@@ -89,6 +102,7 @@ def _answer(asked: Asked) -> msgspec.Struct:
             max_characters=asked.chunk_characters,
             overlap=asked.chunk_overlap,
         )
+        vectors = _vectors(asked, document.title, passages, embed)
     except ParseFailed as error:
         return Failed(type(error).__name__, error.message[:500])
     except MemoryError:
@@ -106,7 +120,16 @@ def _answer(asked: Asked) -> msgspec.Struct:
         dict(document.metadata),
         [Span(passage.start, passage.end, passage.heading_path) for passage in passages],
         tuple(document.page_bounds),
+        vectors,
     )
+
+
+def _vectors(asked: Asked, own_title: str | None, passages: Sequence[Chunk], embed: Embed | None) -> bytes:
+    """The passages' vectors; none where none are wanted, and none of long documents, whose time is for reading."""
+    wanted = asked.embedding
+    if wanted is None or embed is None or len(passages) > _MOST_EMBEDDED:
+        return b""
+    return embed(wanted.title or own_title or wanted.other_title, passages)
 
 
 def _bound(asked: Asked, at_rest: int) -> None:

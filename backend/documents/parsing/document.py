@@ -2,6 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Who reads documents without embedding them has no use for it, and does not pay for it.
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A parsed document and its passages in order."""
+    """A parsed document and its passages in order, with their unit vectors (passages × dimensions) if it was embedded
+    where it was read."""
 
     document: ParsedDocument
     passages: Sequence[Chunk]
+    vectors: "NDArray[np.float32] | None" = None

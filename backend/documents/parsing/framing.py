@@ -16,6 +16,15 @@ HEADER_BYTES: Final = 4
 _Name = Annotated[str, msgspec.Meta(max_length=500)]
 
 
+class EmbeddingWanted(msgspec.Struct, frozen=True, array_like=True):
+    """That passages are to be embedded as well, each under `title`; where that is empty, under the title the document
+    has itself, or else `other_title`. Vectors have `dimensions` numbers."""
+
+    title: str
+    other_title: str
+    dimensions: int
+
+
 class Asked(msgspec.Struct, frozen=True, array_like=True):
     """A document to be read, and within which limits."""
 
@@ -31,6 +40,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     max_archive_entries: int
     chunk_characters: int
     chunk_overlap: int
+    embedding: EmbeddingWanted | None = None
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +66,8 @@ class Read(msgspec.Struct, frozen=True, array_like=True, tag="read"):
     page_bounds: Annotated[
         tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=MAX_PAGES + 1)
     ] = ()
+    #: Of the passages in order, numbers of four bytes, the lowest first; empty where none were wanted or made.
+    vectors: bytes = b""
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):

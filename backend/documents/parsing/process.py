@@ -42,12 +42,13 @@ class Ended(Exception):
 
 
 class ReadingProcess:
-    """A process of `child.py`. One thread at a time may ask it. Raises NotStarted."""
+    """A process of `program`, which is `child.py` or runs its `main`. One thread at a time may ask it. Raises
+    NotStarted."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "backend.documents.parsing.child", str(os.getpid())],
+                [sys.executable, "-P", "-m", program, str(os.getpid())],
                 # Nothing of ours: no address, no key. Few arenas: each reserves address space, which is bounded.
                 env={
                     "PYTHONPATH": str(Path(backend.__file__).parents[1]),

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Final, Self
 
 import msgspec
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
 from backend.documents.parsing.document import Chunk, ParsedDocument, ReadDocument
@@ -29,7 +31,14 @@ from backend.documents.parsing.failures import (
     ParsingTookTooMuchMemory,
     ReaderUnavailable,
 )
-from backend.documents.parsing.framing import Asked, Failed, Read, decode_answer, framed
+from backend.documents.parsing.framing import (
+    Asked,
+    EmbeddingWanted,
+    Failed,
+    Read,
+    decode_answer,
+    framed,
+)
 from backend.documents.parsing.limits import MIB, Limits
 from backend.documents.parsing.process import (
     Ended,
@@ -52,12 +61,24 @@ _DOCUMENTS_A_PROCESS: Final = 1000
 _GROWTH_BYTES: Final = 192 * MIB
 #: What an answer may have beside four bytes for each character: passages, headings, facts.
 _ANSWER_ROOM: Final = 64 * MIB
+_UNIT_TOLERANCE: Final = 1e-3
 
 
 class DocumentReader:
-    """At most `processes` reading processes, for any number of threads. A context manager; else close it."""
+    """At most `processes` reading processes, for any number of threads. A context manager; else close it.
 
-    def __init__(self, processes: int = 1) -> None:
+    `program` is what they run, `model` the embedding model whose vectors it can make of passages, if any.
+    """
+
+    def __init__(
+        self,
+        processes: int = 1,
+        *,
+        program: str = "backend.documents.parsing.child",
+        model: str | None = None,
+    ) -> None:
+        self.model = model
+        self._program = program
         self._places = threading.BoundedSemaphore(processes)
         self._lock = threading.Lock()
         self._idle: list[ReadingProcess] = []
@@ -88,8 +109,10 @@ class DocumentReader:
         limits: Limits,
         max_characters: int,
         overlap: int,
+        embedding: EmbeddingWanted | None = None,
     ) -> ReadDocument:
-        """The document in `data` and its passages of at most `max_characters`, neighbours sharing `overlap`.
+        """The document in `data` and its passages of at most `max_characters`, neighbours sharing `overlap`;
+        with vectors of `model` if `embedding` asks for them, unless there are very many passages.
 
         Waits while all processes are busy. Raises ParseFailed, of the kind that says why, and ReaderUnavailable.
         """
@@ -113,12 +136,18 @@ class DocumentReader:
                 limits.max_archive_entries,
                 max_characters,
                 overlap,
+                embedding,
             )
         )
         with self._places:
             started = time.monotonic()
             try:
-                found = _checked(self._ask(frame, limits), limits, max_characters)
+                found = _checked(
+                    self._ask(frame, limits),
+                    limits,
+                    max_characters,
+                    embedding.dimensions if embedding is not None else 0,
+                )
             except ParseFailed as error:
                 PARSED.labels(type(error).__name__).inc()
                 raise
@@ -185,7 +214,7 @@ class DocumentReader:
                 return process
             process.kill()
         try:
-            return self._starter.submit(ReadingProcess).result()
+            return self._starter.submit(ReadingProcess, self._program).result()
         except (NotStarted, RuntimeError) as error:
             _log.error("reading process not started", why=str(error))
             raise ReaderUnavailable from error
@@ -204,7 +233,7 @@ class DocumentReader:
         return True
 
 
-def _checked(answer: Read | Failed, limits: Limits, max_characters: int) -> ReadDocument:
+def _checked(answer: Read | Failed, limits: Limits, max_characters: int, dimensions: int) -> ReadDocument:
     """What was answered, as it may be believed. Raises ParseFailed."""
     if isinstance(answer, Failed):
         if answer.kind == ParsingTookTooMuchMemory.__name__:
@@ -236,7 +265,20 @@ def _checked(answer: Read | Failed, limits: Limits, max_characters: int) -> Read
             Chunk(ordinal, text[span.start : span.end], span.start, span.end, span.heading_path)
             for ordinal, span in enumerate(answer.spans)
         ],
+        _checked_vectors(answer.vectors, len(answer.spans), dimensions) if answer.vectors else None,
     )
+
+
+def _checked_vectors(vectors: bytes, count: int, dimensions: int) -> NDArray[np.float32]:
+    """`count` unit vectors. Raises ParserCrashed."""
+    if len(vectors) != 4 * count * dimensions:
+        raise ParserCrashed
+    rows = np.frombuffer(vectors, dtype="<f4").reshape(count, dimensions)
+    lengths = np.linalg.norm(rows, axis=1)
+    # Also false of what is no number.
+    if not bool(np.all(np.abs(lengths - 1) < _UNIT_TOLERANCE)):
+        raise ParserCrashed
+    return rows
 
 
 def _too_much_memory(limits: Limits) -> ParsingTookTooMuchMemory:

@@ -42,15 +42,15 @@ class NewUpload:
 
 _TAKE: Final = text(
     """
-    SELECT file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
-    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    SELECT id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
+    WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = 'waiting'
     """
 )
 _END: Final = text(
     """
     UPDATE uploads SET state = CAST(:state AS text), reason = :reason, finished_at = now(),
         body = CASE WHEN CAST(:state AS text) = 'failed' THEN NULL ELSE body END
-    WHERE tenant_id = :tenant_id AND id = :upload_id AND state = 'waiting'
+    WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = 'waiting'
     RETURNING id
     """
 )
@@ -97,47 +97,62 @@ class UploadRepository:
         )
         if int(used or 0) + sum(new.values()) > quota_bytes:
             raise QuotaExceeded
-        added: list[tuple[Upload, bool]] = []
-        for file in files:
-            if file.sha256 in known:
-                added.append((known[file.sha256], False))
-            else:
-                known[file.sha256] = self._insert(tenant_id, file, by)
-                added.append((known[file.sha256], True))
-        return added
+        # The first of equal ones, as the others are told.
+        added = self._insert(
+            tenant_id, {file.sha256: file for file in reversed(files) if file.sha256 in new}, by
+        )
+        return [
+            (known[file.sha256], False)
+            if file.sha256 in known
+            # Of equal ones only the first is to be read.
+            else (added[file.sha256], new.pop(file.sha256, None) is not None)
+            for file in files
+        ]
 
-    def _insert(self, tenant_id: UUID, new: NewUpload, by: UUID) -> Upload:
-        values = {
-            "file_name": new.file_name,
-            "title": new.title,
-            "mime_type": new.mime_type,
-            "url": new.url,
-            "classification": new.classification,
-            "byte_size": len(new.body),
-            "sha256": new.sha256,
-            "body": new.body,
-            "state": "waiting",
-            "reason": None,
-            "uploaded_by": by,
-            "finished_at": None,
-        }
-        return self._session.scalars(
-            insert(Upload)
-            .values({**values, "tenant_id": tenant_id})
-            .on_conflict_do_update(
-                index_elements=["tenant_id", "sha256"], set_={**values, "created_at": func.now()}
+    def _insert(self, tenant_id: UUID, files: Mapping[bytes, NewUpload], by: UUID) -> Mapping[bytes, Upload]:
+        insertion = insert(Upload).values(
+            [
+                {
+                    "tenant_id": tenant_id,
+                    "file_name": file.file_name,
+                    "title": file.title,
+                    "mime_type": file.mime_type,
+                    "url": file.url,
+                    "classification": file.classification,
+                    "byte_size": len(file.body),
+                    "sha256": file.sha256,
+                    "body": file.body,
+                    "state": "waiting",
+                    "reason": None,
+                    "uploaded_by": by,
+                    "finished_at": None,
+                }
+                # In one order whoever hands them in.
+                for _, file in sorted(files.items())
+            ]
+        )
+        replaced = {
+            name: insertion.excluded[name]
+            for name in (
+                *("file_name", "title", "mime_type", "url", "classification", "byte_size", "body", "state"),
+                *("reason", "uploaded_by", "finished_at"),
             )
-            .returning(Upload),
+        }
+        uploads = self._session.scalars(
+            insertion.on_conflict_do_update(
+                index_elements=["tenant_id", "sha256"], set_={**replaced, "created_at": func.now()}
+            ).returning(Upload),
             execution_options={"populate_existing": True},
-        ).one()
+        )
+        return {upload.sha256: upload for upload in uploads}
 
-    def finish(self, tenant_id: UUID, upload_id: UUID) -> bool:
-        """A document is made of it in this transaction; False if it is not waiting any more."""
-        return self._end(tenant_id, upload_id, "stored", None)
+    def finish_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Documents are made of them in this transaction; those that still waited."""
+        return self._end(tenant_id, upload_ids, "stored", None)
 
-    def fail(self, tenant_id: UUID, upload_id: UUID, reason: str) -> bool:
-        """It cannot be read; its bytes go, the reason stays. False if it is not waiting any more."""
-        return self._end(tenant_id, upload_id, "failed", reason)
+    def fail_many(self, tenant_id: UUID, upload_ids: Collection[UUID], reason: str) -> frozenset[UUID]:
+        """They cannot be read; their bytes go, the reason stays. Those that still waited."""
+        return self._end(tenant_id, upload_ids, "failed", reason)
 
     def find_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> Mapping[UUID, Upload]:
         """Uploads by id, without their bytes."""
@@ -218,29 +233,36 @@ class UploadRepository:
         )
         return len(rows.all())
 
-    def _end(self, tenant_id: UUID, upload_id: UUID, state: str, reason: str | None) -> bool:
-        ended = self._session.execute(
-            _END, {"tenant_id": tenant_id, "upload_id": upload_id, "state": state, "reason": reason}
+    def _end(
+        self, tenant_id: UUID, upload_ids: Collection[UUID], state: str, reason: str | None
+    ) -> frozenset[UUID]:
+        if not upload_ids:
+            return frozenset()
+        ended = self._session.scalars(
+            _END,
+            {"tenant_id": tenant_id, "upload_ids": list(upload_ids), "state": state, "reason": reason},
         ).all()
-        hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
-        return bool(ended)
+        for upload_id in upload_ids:
+            hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
+        return frozenset(ended)
 
 
-def take(unit: Unit, tenant_id: UUID, upload_id: UUID) -> Upload | None:
-    """A waiting upload with its bytes, to be read; None if there is nothing to do any more. One statement."""
-    row = unit.execute(_TAKE, {"tenant_id": tenant_id, "upload_id": upload_id}).one_or_none()
-    if row is None:
-        return None
-    file_name, title, mime_type, url, classification, body, uploaded_by, created_at = row
-    return Upload(
-        tenant_id=tenant_id,
-        id=upload_id,
-        file_name=file_name,
-        title=title,
-        mime_type=mime_type,
-        url=url,
-        classification=classification,
-        body=body,
-        uploaded_by=uploaded_by,
-        created_at=created_at,
-    )
+def take(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID]) -> list[Upload]:
+    """Those that wait, with their bytes, to be read; in the order given. One statement."""
+    rows = unit.execute(_TAKE, {"tenant_id": tenant_id, "upload_ids": list(upload_ids)}).all()
+    waiting = {
+        upload_id: Upload(
+            tenant_id=tenant_id,
+            id=upload_id,
+            file_name=file_name,
+            title=title,
+            mime_type=mime_type,
+            url=url,
+            classification=classification,
+            body=body,
+            uploaded_by=uploaded_by,
+            created_at=created_at,
+        )
+        for upload_id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at in rows
+    }
+    return [waiting[upload_id] for upload_id in upload_ids if upload_id in waiting]

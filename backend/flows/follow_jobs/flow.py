@@ -10,6 +10,8 @@ from backend.flows.recut_documents.flow import RECUT_KIND
 from backend.flows.sync_connector.flow import JOB_KIND as SYNC_KIND
 from backend.flows.sync_connector.flow import cancel_sync
 from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
+from backend.flows.upload_documents.flow import OLD_JOB_KIND as OLD_UPLOAD_KIND
+from backend.flows.upload_documents.flow import upload_ids_of
 from backend.jobs.models import Job
 from backend.jobs.repository import JobRepository
 from backend.sync.models import SyncRun
@@ -54,13 +56,14 @@ def stop_job(session: Session, tenant_id: UUID, job_id: UUID, *, by: UUID) -> Fo
     """
     followed = follow_job(session, tenant_id, job_id)
     job = followed.job
-    if job.kind not in (SYNC_KIND, UPLOAD_KIND, RECUT_KIND):
+    is_upload = job.kind in (UPLOAD_KIND, OLD_UPLOAD_KIND)
+    if not is_upload and job.kind not in (SYNC_KIND, RECUT_KIND):
         raise JobNotStoppable
     if job.finished_at is not None:
         return followed
     if followed.run is not None:
         cancel_sync(session, followed.run, cancelled_by=by)
-    elif JobRepository(session).cancel(tenant_id, job_id) == "cancelled" and job.kind == UPLOAD_KIND:
-        UploadRepository(session).fail(tenant_id, UUID(str(job.args["upload_id"])), "It was cancelled.")
+    elif JobRepository(session).cancel(tenant_id, job_id) == "cancelled" and is_upload:
+        UploadRepository(session).fail_many(tenant_id, upload_ids_of(job.args), "It was cancelled.")
     session.expire_all()
     return follow_job(session, tenant_id, job_id)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -10,13 +10,15 @@ import structlog
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.cuts.repository import cut_as
-from backend.documents.parsing.document import Chunk
+from backend.documents.parsing.document import ReadDocument
+from backend.documents.parsing.framing import EmbeddingWanted
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.rows import NewChunk, NewDocument
 from backend.embeddings.known import EmbedderPair
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
+from backend.flows.ingest_document.context import in_context
 
 _log = structlog.get_logger(__name__)
 
@@ -41,22 +43,24 @@ def prepare(
         ReaderUnavailable: nothing can be read here now, which is no fault of the item.
         EmbeddingFailed: the model does not answer; nothing is stored with a missing vector.
     """
+    title, file_name = _storable(item.title), _storable(item.file_name)
     read = reader.read(
         item.body,
-        file_name=item.file_name,
+        file_name=file_name,
         mime_type=item.mime_type,
         limits=limits_of(config),
         max_characters=config.chunk_characters,
         overlap=config.chunk_overlap,
+        embedding=embedding_wanted(reader, embedder, title, file_name),
     )
-    parsed, passages = read.document, read.passages
-    title = _storable(item.title or parsed.title or item.file_name)
+    parsed = read.document
+    title = title or parsed.title or file_name
     return NewDocument(
         external_id=item.external_id,
         source_type=source_type,
         kind=item.kind,
         title=title,
-        file_name=item.file_name,
+        file_name=file_name,
         mime_type=parsed.mime_type,
         url=_storable(item.url),
         author=_storable(item.author),
@@ -67,17 +71,26 @@ def prepare(
         source_created_at=item.created_at,
         source_updated_at=item.updated_at,
         embedding_model=embedder.model,
-        chunks=chunks_of(title, passages, embedder),
+        chunks=chunks_of(title, read, embedder),
         cut_as=cut_as(config.chunk_characters, config.chunk_overlap),
         page_bounds=parsed.page_bounds,
     )
 
 
-def chunks_of(title: str, passages: Sequence[Chunk], embedder: Embedder) -> list[NewChunk]:
-    """`passages` of the document called `title`, with their vectors. Raises EmbeddingFailed."""
-    # A passage is embedded together with what it stands under; alone, "It must be 8 MB" means nothing.
-    texts = [in_context(title, p.heading_path, p.text) for p in passages]
-    vectors = embedder.embed(texts)
+def embedding_wanted(
+    reader: DocumentReader, embedder: Embedder, title: str, other_title: str = ""
+) -> EmbeddingWanted | None:
+    """Has passages embedded where the document is read, if that is where the model is."""
+    if reader.model != embedder.model:
+        return None
+    return EmbeddingWanted(title, other_title, embedder.dimensions)
+
+
+def chunks_of(title: str, read: ReadDocument, embedder: Embedder) -> list[NewChunk]:
+    """Passages of the document called `title`, with their vectors; those it was not read with are made here. Raises
+    EmbeddingFailed."""
+    texts = [in_context(title, p.heading_path, p.text) for p in read.passages]
+    vectors = embedder.embed(texts) if read.vectors is None else read.vectors
     more = {}
     if isinstance(embedder, EmbedderPair):
         more[embedder.following.model] = embedder.following.embed(texts)
@@ -91,7 +104,7 @@ def chunks_of(title: str, passages: Sequence[Chunk], embedder: Embedder) -> list
             embedding=vector,
             more_embeddings={model: made[place] for model, made in more.items()},
         )
-        for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
+        for place, (passage, vector) in enumerate(zip(read.passages, vectors, strict=True))
     ]
 
 
@@ -130,18 +143,13 @@ def try_to_prepare(
 
 
 def _storable(value: Any) -> Any:
-    """`value` without NUL characters, which Postgres keeps in no text, at any depth."""
+    """`value` without what Postgres keeps in no text, at any depth: NUL characters and halves of characters."""
     match value:
         case str():
-            return value.replace("\x00", "")
+            return value.replace("\x00", "").encode(errors="replace").decode()
         case Mapping():
             return {_storable(k): _storable(v) for k, v in value.items()}
         case list() | tuple():
             return [_storable(v) for v in value]
         case _:
             return value
-
-
-def in_context(title: str, heading_path: Sequence[str], text: str) -> str:
-    """What is embedded of a passage: it, and what it stands under."""
-    return "\n".join((title, *heading_path[-2:], text))

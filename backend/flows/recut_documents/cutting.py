@@ -7,7 +7,7 @@ from backend.documents.cuts.repository import StoredText
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.rows import NewDocument
 from backend.embeddings.providers.contract import Embedder
-from backend.flows.ingest_document.flow import chunks_of, limits_of
+from backend.flows.ingest_document.flow import chunks_of, embedding_wanted, limits_of
 from backend.flows.recut_documents.flow import wanted_cut
 
 _PLAIN: Final = "text/plain"
@@ -31,6 +31,7 @@ def cut_again(
         limits=limits_of(config, max_bytes=len(body), max_characters=len(stored.content)),
         max_characters=config.chunk_characters,
         overlap=config.chunk_overlap,
+        embedding=embedding_wanted(reader, embedder, stored.title),
     )
     return NewDocument(
         external_id=stored.external_id,
@@ -50,7 +51,7 @@ def cut_again(
         source_created_at=stored.source_created_at,
         source_updated_at=stored.source_updated_at,
         embedding_model=embedder.model,
-        chunks=chunks_of(stored.title, read.passages, embedder),
+        chunks=chunks_of(stored.title, read, embedder),
         cut_as=wanted_cut(config),
     )
 

@@ -14,7 +14,7 @@ from backend.embeddings.models import ServingModel
 from backend.embeddings.providers.contract import Embedder
 from backend.embeddings.serving.repository import ServingModelRepository
 from backend.errors import Unavailable
-from backend.flows.ingest_document.flow import in_context
+from backend.flows.ingest_document.context import in_context
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 

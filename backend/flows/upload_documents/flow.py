@@ -3,24 +3,29 @@
 import hashlib
 import mimetypes
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from backend.db.listen import Listener
 from backend.db.notify import Channel
-from backend.db.transaction import Database
+from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import NewUpload, UploadRepository
 from backend.errors import Unprocessable
 from backend.jobs.repository import JobRepository
 from backend.outside.fetch import Fetcher
 
-#: Jobs of this kind have `upload_id`.
-JOB_KIND: Final = "ingest_upload"
+#: Jobs of this kind have `upload_ids`.
+JOB_KIND: Final = "ingest_uploads"
+#: Jobs of this kind have `upload_id`: enqueued before an upgrade, when each file had a job of its own.
+OLD_JOB_KIND: Final = "ingest_upload"
+#: Files of one request are read by one job, up to so many and so many bytes of them; a large one by a job of its own.
+_TOGETHER: Final = 20
+_BYTES_TOGETHER: Final = 1024 * 1024
 #: A file that ends its worker this many times is given up.
 MAX_ATTEMPTS: Final = 4
 #: A hint may be lost: the rows are read this often even without one.
@@ -83,21 +88,44 @@ def take_in(
 
     Raises QuotaExceeded.
     """
-    uploads = []
     with db.transaction(tenant_id) as session:
-        repository, jobs = UploadRepository(session), JobRepository(session)
-        for upload, is_new in repository.add_many(tenant_id, files, by=by, quota_bytes=quota_bytes):
-            if is_new:
-                # Before what syncs bring: somebody waits for it.
-                jobs.enqueue(
-                    tenant_id,
-                    JOB_KIND,
-                    {"upload_id": str(upload.id)},
-                    priority=10,
-                    max_attempts=MAX_ATTEMPTS,
-                )
-            uploads.append(upload)
-    return uploads
+        added = UploadRepository(session).add_many(tenant_id, files, by=by, quota_bytes=quota_bytes)
+        for together in _groups([upload for upload, is_new in added if is_new]):
+            enqueue_reading(session, tenant_id, together)
+    return [upload for upload, _ in added]
+
+
+def enqueue_reading(session: Session, tenant_id: UUID, upload_ids: Sequence[UUID]) -> None:
+    """Has a worker read them, one after another."""
+    # Before what syncs bring: somebody waits for it.
+    JobRepository(session).enqueue(
+        tenant_id,
+        JOB_KIND,
+        {"upload_ids": [str(upload_id) for upload_id in upload_ids]},
+        priority=10,
+        max_attempts=MAX_ATTEMPTS,
+    )
+
+
+def upload_ids_of(args: Mapping[str, Any]) -> list[UUID]:
+    """What a job of `JOB_KIND` or `OLD_JOB_KIND` is to read."""
+    ids = args["upload_ids"] if "upload_ids" in args else [args["upload_id"]]
+    return [UUID(str(upload_id)) for upload_id in ids]
+
+
+def _groups(uploads: Sequence[Upload]) -> Iterator[list[UUID]]:
+    """Ids of what one job reads, in order. Each job has its transactions and its round trips: most files are small, and
+    reading one takes less than these."""
+    group: list[UUID] = []
+    size = 0
+    for upload in uploads:
+        if group and (len(group) == _TOGETHER or size + upload.byte_size > _BYTES_TOGETHER):
+            yield group
+            group, size = [], 0
+        group.append(upload.id)
+        size += upload.byte_size
+    if group:
+        yield group
 
 
 def wait_for(

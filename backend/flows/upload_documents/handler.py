@@ -1,7 +1,9 @@
-"""What a worker does with a file that was handed in."""
+"""What a worker does with files that were handed in."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -18,52 +20,63 @@ from backend.documents.uploads.repository import UploadRepository, take
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import try_to_prepare
 from backend.flows.ingest_document.store import store_all
+from backend.flows.upload_documents.flow import enqueue_reading, upload_ids_of
 from backend.jobs.claim import Claim
-from backend.jobs.repository import JobRepository, JobStatements
+from backend.jobs.repository import JobRepository
 
 UPLOADS = Counter("secondbrain_uploads_total", "Files handed in that this process has read", ["outcome"])
+
+#: After so long what was read is stored, and the rest is for whoever is free.
+_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class UploadHandler:
-    """Carries out `ingest_upload` jobs."""
+    """Carries out jobs that read uploads."""
 
     db: Database
     embedder_for: Callable[[UUID], Embedder]
     configs: ConfigFollower
     reader: DocumentReader
 
-    def run(self, claim: Claim, _should_stop: Callable[[], bool]) -> None:
-        """Makes a document of the file, or writes down why it cannot be one; once, whoever tries how often.
+    def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
+        """Makes documents of the files, or writes down why they cannot be any; once, whoever tries how often.
 
-        Raises LeaseLost, and what is no fault of the file: EmbeddingFailed, DatabaseUnavailable.
+        Raises LeaseLost, and what is no fault of the files: EmbeddingFailed, DatabaseUnavailable.
         """
-        upload_id = UUID(str(claim.args["upload_id"]))
-        with self.db.statement(claim.tenant_id) as unit:
-            upload = take(unit, claim.tenant_id, upload_id)
-        if upload is None:
-            with self.db.statement(claim.tenant_id) as unit:
-                JobStatements(unit).complete(claim)
+        upload_ids = upload_ids_of(claim.args)
+        if claim.attempt > 1 and len(upload_ids) > 1:
+            # One of them may have ended the worker: the others are not to be given up with it.
+            with self.db.transaction(claim.tenant_id) as session:
+                JobRepository(session).complete(claim)
+                for upload_id in upload_ids:
+                    enqueue_reading(session, claim.tenant_id, [upload_id])
             return
-        made = self._read(upload)
+        with self.db.statement(claim.tenant_id) as unit:
+            uploads = take(unit, claim.tenant_id, upload_ids)
+        made: list[tuple[Upload, NewDocument | str]] = []
+        until = time.monotonic() + _SECONDS
+        for upload in uploads:
+            if made and (should_stop() or time.monotonic() >= until):
+                break
+            made.append((upload, self._read(upload)))
         with self.db.transaction(claim.tenant_id) as session:
             # First: what follows is written only by whom the job belongs to.
             JobRepository(session).complete(claim)
-            uploads = UploadRepository(session)
-            if isinstance(made, str):
-                uploads.fail(claim.tenant_id, upload_id, made)
-            elif uploads.finish(claim.tenant_id, upload_id):
-                _store(session, upload, made)
-        UPLOADS.labels("failed" if isinstance(made, str) else "stored").inc()
+            if rest := [upload.id for upload in uploads[len(made) :]]:
+                enqueue_reading(session, claim.tenant_id, rest)
+            _store(session, claim.tenant_id, made)
+        for _, document in made:
+            UPLOADS.labels("failed" if isinstance(document, str) else "stored").inc()
 
     def on_given_up(self, session: Session, tenant_id: UUID, args: Mapping[str, object], reason: str) -> None:
-        """It ended every worker that tried, or something it needs was not there for a long time."""
-        UploadRepository(session).fail(tenant_id, UUID(str(args["upload_id"])), reason)
-        UPLOADS.labels("failed").inc()
+        """They ended every worker that tried, or something they need was not there for a long time."""
+        failed = UploadRepository(session).fail_many(tenant_id, upload_ids_of(args), reason)
+        UPLOADS.labels("failed").inc(len(failed))
 
     def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
-        """It will not be read."""
-        UploadRepository(session).fail(tenant_id, UUID(str(args["upload_id"])), "It was cancelled.")
+        """They will not be read."""
+        UploadRepository(session).fail_many(tenant_id, upload_ids_of(args), "It was cancelled.")
 
     def _read(self, upload: Upload) -> NewDocument | str:
         item = SourceItem(
@@ -88,10 +101,20 @@ class UploadHandler:
         )
 
 
-def _store(session: Session, upload: Upload, document: NewDocument) -> None:
-    """The document has the upload's id."""
-    store_all(session, upload.tenant_id, None, [replace(document, id=upload.id)])
-    if upload.classification is not None and upload.uploaded_by is not None:
-        ReviewRepository(session).reclassify(
-            upload.tenant_id, [upload.id], upload.classification, by=upload.uploaded_by
-        )
+def _store(session: Session, tenant_id: UUID, made: Sequence[tuple[Upload, NewDocument | str]]) -> None:
+    """Writes the documents, which have the uploads' ids, and why the others are none."""
+    uploads = UploadRepository(session)
+    for upload, document in made:
+        if isinstance(document, str):
+            uploads.fail_many(tenant_id, [upload.id], document)
+    documents = {upload.id: replace(d, id=upload.id) for upload, d in made if not isinstance(d, str)}
+    # One that was deleted or cancelled meanwhile is not waiting any more.
+    waited = uploads.finish_many(tenant_id, documents)
+    store_all(
+        session, tenant_id, None, [documents[upload_id] for upload_id in documents if upload_id in waited]
+    )
+    for upload, _ in made:
+        if upload.id in waited and upload.classification is not None and upload.uploaded_by is not None:
+            ReviewRepository(session).reclassify(
+                tenant_id, [upload.id], upload.classification, by=upload.uploaded_by
+            )

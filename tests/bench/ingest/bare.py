@@ -16,7 +16,7 @@ from backend.documents.parsing.engine import warm_up
 from backend.documents.parsing.failures import ParseFailed
 from backend.documents.parsing.parser import parse
 from backend.embeddings.providers.local import LocalEmbedder
-from backend.flows.ingest_document.flow import in_context
+from backend.flows.ingest_document.context import in_context
 from tests.bench.ingest.documents import File
 from tests.conftest import TestDatabase
 

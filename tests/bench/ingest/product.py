@@ -17,9 +17,9 @@ from backend.connectors.providers.provider import Provider, SourceSettings
 from backend.connectors.repository import ConnectorRepository
 from backend.db.listen import Listener
 from backend.documents.parsing.limits import Limits
-from backend.documents.parsing.reader import DocumentReader
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.import_folder.flow import find_files, import_files
+from backend.flows.ingest_document.reading import open_reader
 from backend.flows.sync_connector.credentials import CredentialKeeper
 from backend.flows.sync_connector.flow import JOB_KIND as SYNC_KIND
 from backend.flows.sync_connector.flow import start_sync
@@ -54,7 +54,7 @@ class Product:
         self._stack.callback(listener.close)
         self._configs = ConfigFollower(db, listener).start()
         self._stack.callback(self._configs.close)
-        self._reader = self._stack.enter_context(DocumentReader(self._threads))
+        self._reader = self._stack.enter_context(open_reader(self._embedder, self._threads))
         self._warm_up()
         provider = SimpleNamespace(
             type="github",

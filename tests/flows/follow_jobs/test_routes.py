@@ -41,7 +41,7 @@ def upload(web: Instance, person: Person) -> tuple[str, str]:
     files = {"files": (io.BytesIO(b"Some words to keep."), "note.txt")}
     body = web.ok("POST", "/api/documents/upload", person, data=files)
     with web.database.admin() as connection:
-        row = connection.execute("SELECT id FROM jobs WHERE kind = 'ingest_upload'").fetchone()
+        row = connection.execute("SELECT id FROM jobs WHERE kind = 'ingest_uploads'").fetchone()
     assert row
     return body["documents"][0]["id"], str(row[0])
 

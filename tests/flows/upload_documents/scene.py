@@ -8,7 +8,7 @@ from backend.configs.follower import ConfigFollower
 from backend.db.listen import Listener
 from backend.db.transaction import Database
 from backend.embeddings.providers.contract import Embedder
-from backend.flows.upload_documents.flow import JOB_KIND
+from backend.flows.upload_documents.flow import JOB_KIND, OLD_JOB_KIND
 from backend.flows.upload_documents.handler import UploadHandler
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
@@ -38,7 +38,7 @@ class Bench:
     def claim(self, worker_id: UUID | None = None) -> Claim | None:
         """The next job, if there is one."""
         with self.db.operator_transaction() as session:
-            claims = JobRepository(session).claim(worker_id or self.worker_id, (JOB_KIND,))
+            claims = JobRepository(session).claim(worker_id or self.worker_id, (JOB_KIND, OLD_JOB_KIND))
         return claims[0] if claims else None
 
     def work(self, should_stop: Callable[[], bool] = lambda: False) -> int:
