@@ -24,7 +24,7 @@ JOB_KIND: Final = "ingest_uploads"
 #: Jobs of this kind have `upload_id`: enqueued before an upgrade, when each file had a job of its own.
 OLD_JOB_KIND: Final = "ingest_upload"
 #: Files of one request are read by one job, up to so many and so many bytes of them; a large one by a job of its own.
-_TOGETHER: Final = 20
+_TOGETHER: Final = 10
 _BYTES_TOGETHER: Final = 1024 * 1024
 #: A file that ends its worker this many times is given up.
 MAX_ATTEMPTS: Final = 4

@@ -98,14 +98,20 @@ def be_due(database: TestDatabase) -> None:
         connection.execute("UPDATE jobs SET run_at = now() WHERE state = 'queued'")
 
 
-def test_jobs_are_of_twenty_small_files_or_one_large_one(
+def test_jobs_are_of_ten_small_files_or_one_large_one(
     bench: Bench, account: Account, alone: TestDatabase
 ) -> None:
     small = [f"Words of note {n}." for n in range(45)]
     large = ["large " * 200_000, "greater " * 200_000]
     ids = [str(upload_id) for upload_id in hand_in(bench, account, *small[:3], *large, *small[3:])]
-    assert queued(alone) == [ids[:3], ids[3:4], ids[4:5], ids[5:25], ids[25:45], ids[45:]]
-    assert bench.work() == 6
+    assert queued(alone) == [
+        ids[:3],
+        ids[3:4],
+        ids[4:5],
+        *(ids[n : n + 10] for n in (5, 15, 25, 35)),
+        ids[45:],
+    ]
+    assert bench.work() == 8
     assert {state for state, _ in states(alone, account).values()} == {"stored"}
     assert len(stored(alone, account)) == 47
 
