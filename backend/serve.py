@@ -60,6 +60,7 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         # Imported here: after gevent has replaced what it replaces.
         from backend.app import create_app
         from backend.db.schema import require_current
+        from backend.embeddings.providers.local import LocalEmbedder
         from backend.logs import configure_logging
         from backend.wiring import instance_name, take_part, wire
 
@@ -70,6 +71,9 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
         hashing = ThreadPool(_HASHING_THREADS)
         self._services = wire(settings, run_blocking=hashing.apply)
         self._presence = take_part(self._services, kind="web")
+        if isinstance(self._services.embedder, LocalEmbedder):
+            # No question is to wait for it.
+            self._services.embedder.open()
         app = create_app(self._services)
         _settle()
         return app

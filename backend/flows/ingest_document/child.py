@@ -15,6 +15,7 @@ from backend.flows.ingest_document.context import in_context
 def open_model() -> Embed:
     """Opens the model. Raises EmbeddingFailed when it is incomplete."""
     embedder = LocalEmbedder()
+    embedder.open()
 
     def embed(title: str, passages: Sequence[Chunk]) -> bytes:
         texts = [in_context(title, passage.heading_path, passage.text) for passage in passages]
