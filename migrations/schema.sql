@@ -1644,7 +1644,7 @@ COMMENT ON COLUMN public.documents.deleted_by IS 'Who deleted it here';
 
 -- Name: COLUMN documents.cut_as; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 
-COMMENT ON COLUMN public.documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition; none before that was kept';
+COMMENT ON COLUMN public.documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition, and of how many characters its beginning was kept if it was too long; none before that was kept';
 
 -- Name: COLUMN documents.page_bounds; Type: COMMENT; Schema: public; Owner: secondbrain_owner
 

@@ -111,7 +111,8 @@ class Document(Base):
     reviewed_at: Mapped[Moment | None] = mapped_column(comment="When that was")
     review_note: Mapped[Words | None] = mapped_column(comment="What they wrote about it")
     cut_as: Mapped[Words | None] = mapped_column(
-        comment="How its passages were cut and indexed: characters/overlap/edition; none before that was kept"
+        comment="How its passages were cut and indexed: characters/overlap/edition, and of how many characters its"
+        " beginning was kept if it was too long; none before that was kept"
     )
     page_bounds: Mapped[list[int] | None] = mapped_column(
         ARRAY(Integer),

@@ -1,4 +1,5 @@
-"""The same lexemes in two thirds of the time: what is looked at is looked at as a whole, not letter by letter."""
+"""The same lexemes in two thirds of the time: what is looked at is looked at as a whole, not letter by letter. And a
+document that was too long says for which limit."""
 
 from alembic import op
 
@@ -74,10 +75,19 @@ AS $$
 $$;
 """
 
+CUT_AS = """
+COMMENT ON COLUMN documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition, and of how many characters its beginning was kept if it was too long; none before that was kept'
+"""
+CUT_AS_BEFORE = """
+COMMENT ON COLUMN documents.cut_as IS 'How its passages were cut and indexed: characters/overlap/edition; none before that was kept'
+"""
+
 
 def upgrade() -> None:
     op.execute(WORDS)
+    op.execute(CUT_AS)
 
 
 def downgrade() -> None:
+    op.execute(CUT_AS_BEFORE)
     op.execute(WORDS_BEFORE)

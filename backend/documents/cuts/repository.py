@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.documents.models import Document
@@ -15,9 +15,10 @@ from backend.documents.models import Document
 EDITION: Final = 1
 
 
-def cut_as(characters: int, overlap: int) -> str:
-    """What a document says that was cut into passages of at most `characters`, neighbours sharing `overlap`."""
-    return f"{characters}/{overlap}/{EDITION}"
+def cut_as(characters: int, overlap: int, shortened_to: int | None = None) -> str:
+    """What a document says that was cut into passages of at most `characters`, neighbours sharing `overlap`; and, if it
+    was too long, of how many characters its beginning was kept."""
+    return f"{characters}/{overlap}/{EDITION}" + (f"/{shortened_to}" if shortened_to is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,14 @@ class StoredText:
     byte_size: int
     metadata: Mapping[str, Any]
     page_bounds: Sequence[int] | None
+    cut_as: str | None
     source_created_at: datetime | None
     source_updated_at: datetime | None
     updated_at: datetime
+
+    def is_shortened_to(self, characters: int) -> bool:
+        """Whether it was too long for that limit, as far as is known."""
+        return (self.cut_as or "").split("/")[3:] == [str(characters)]
 
 
 _COLUMNS: Final[tuple[Any, ...]] = tuple(
@@ -56,14 +62,14 @@ class CutRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def count_outdated(self, tenant_id: UUID, wanted: str) -> int:
-        """How many documents were not cut as `wanted`."""
+    def count_outdated(self, tenant_id: UUID, wanted: Sequence[str]) -> int:
+        """How many documents were cut in none of the ways `wanted`."""
         return self._session.execute(
             select(func.count()).select_from(Document).where(_outdated(tenant_id, wanted))
         ).scalar_one()
 
     def list_outdated(
-        self, tenant_id: UUID, wanted: str, *, after: UUID | None, limit: int
+        self, tenant_id: UUID, wanted: Sequence[str], *, after: UUID | None, limit: int
     ) -> Sequence[StoredText]:
         """Up to `limit` of them, by id, those behind `after`."""
         rows = self._session.execute(
@@ -89,9 +95,9 @@ class CutRepository:
         return held is not None
 
 
-def _outdated(tenant_id: UUID, wanted: str) -> ColumnElement[bool]:
+def _outdated(tenant_id: UUID, wanted: Sequence[str]) -> ColumnElement[bool]:
     return and_(
         Document.tenant_id == tenant_id,
         Document.deleted_at.is_(None),
-        Document.cut_as.is_distinct_from(wanted),
+        or_(Document.cut_as.is_(None), Document.cut_as.not_in(wanted)),
     )

@@ -17,7 +17,7 @@ from backend.documents.parsing.cleaning import (
     promote_bold_lines,
 )
 from backend.documents.parsing.decoding import decode, looks_binary
-from backend.documents.parsing.document import ParsedDocument
+from backend.documents.parsing.document import TRUNCATED, ParsedDocument
 from backend.documents.parsing.docx import hide_references, show_references
 from backend.documents.parsing.failures import (
     BrokenDocument,
@@ -48,7 +48,6 @@ _CSV: Final = "text/csv"
 _TSV: Final = "text/tab-separated-values"
 _TABLES: Final = (_CSV, _TSV)
 #: Name of the fact that says that, and of what, a text is the beginning only.
-_TRUNCATED: Final = "truncated"
 
 #: Text formats that are more than their characters; any other text is taken as it is.
 _TEXT_TYPES: Final = MappingProxyType(
@@ -122,7 +121,7 @@ def _finished(document: ParsedDocument, limits: Limits) -> ParsedDocument:
     metadata = {name: clean_text(value)[:_MAX_FACT_CHARACTERS] for name, value in document.metadata.items()}
     if len(text) > limits.max_characters:
         text = _beginning(text, limits.max_characters)
-        metadata[_TRUNCATED] = _notice(limits)
+        metadata[TRUNCATED] = _notice(limits)
     if not text.strip():
         raise EmptyDocument()
     title = document.title
@@ -179,7 +178,7 @@ def _parse_binary(
         if spoken := read_speaker_notes(data):
             notes = "\n\n".join(("## Speaker notes", *spoken))
             text = f"{text}\n\n{notes}"
-    facts = {**shown.facts, _TRUNCATED: _notice(limits)} if is_cut else shown.facts
+    facts = {**shown.facts, TRUNCATED: _notice(limits)} if is_cut else shown.facts
     return ParsedDocument(text, found, shown.title, True, shown.language, facts), shown.pages, notes
 
 
@@ -207,7 +206,7 @@ def _extract_text(text: str, kind: str, limits: Limits) -> ParsedDocument:
     facts = {}
     if kind in _TABLES and len(text) > limits.max_characters:
         # Before it is read: every row would cost the library many times its length.
-        text, facts = _beginning(text, limits.max_characters), {_TRUNCATED: _notice(limits)}
+        text, facts = _beginning(text, limits.max_characters), {TRUNCATED: _notice(limits)}
     shown = engine.extract(clean_text(text).encode(), kind)
     rendered = drop_front_matter(shown.text) if kind == _HTML else shown.text
     if kind == _HTML and not rendered.strip():

@@ -43,7 +43,7 @@ class NewUpload:
 _TAKE: Final = text(
     """
     SELECT id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
-    WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = 'waiting'
+    WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = :state
     """
 )
 _END: Final = text(
@@ -249,8 +249,18 @@ class UploadRepository:
 
 def take(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID]) -> list[Upload]:
     """Those that wait, with their bytes, to be read; in the order given. One statement."""
-    rows = unit.execute(_TAKE, {"tenant_id": tenant_id, "upload_ids": list(upload_ids)}).all()
-    waiting = {
+    return _with_bytes(unit, tenant_id, upload_ids, "waiting")
+
+
+def take_again(unit: Unit, tenant_id: UUID, upload_id: UUID) -> Upload | None:
+    """One that was stored, with its bytes, to be read once more; None if there is none. One statement."""
+    return next(iter(_with_bytes(unit, tenant_id, [upload_id], "stored")), None)
+
+
+def _with_bytes(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID], state: str) -> list[Upload]:
+    values = {"tenant_id": tenant_id, "upload_ids": list(upload_ids), "state": state}
+    rows = unit.execute(_TAKE, values).all()
+    found = {
         upload_id: Upload(
             tenant_id=tenant_id,
             id=upload_id,
@@ -265,4 +275,4 @@ def take(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID]) -> list[Upload
         )
         for upload_id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at in rows
     }
-    return [waiting[upload_id] for upload_id in upload_ids if upload_id in waiting]
+    return [found[upload_id] for upload_id in upload_ids if upload_id in found]

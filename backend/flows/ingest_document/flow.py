@@ -10,7 +10,7 @@ import structlog
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
 from backend.documents.cuts.repository import cut_as
-from backend.documents.parsing.document import ReadDocument
+from backend.documents.parsing.document import TRUNCATED, ReadDocument
 from backend.documents.parsing.framing import EmbeddingWanted
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader
@@ -72,7 +72,11 @@ def prepare(
         source_updated_at=item.updated_at,
         embedding_model=embedder.model,
         chunks=chunks_of(title, read, embedder),
-        cut_as=cut_as(config.chunk_characters, config.chunk_overlap),
+        cut_as=cut_as(
+            config.chunk_characters,
+            config.chunk_overlap,
+            config.max_characters if TRUNCATED in parsed.metadata else None,
+        ),
         page_bounds=parsed.page_bounds,
     )
 

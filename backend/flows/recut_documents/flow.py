@@ -23,7 +23,7 @@ class Asked:
 
 def apply_parser(session: Session, tenant_id: UUID, config: ParserConfig) -> Asked:
     """Has every document cut as `config` says. Again while that is under way, and nothing more happens."""
-    outdated = CutRepository(session).count_outdated(tenant_id, wanted_cut(config))
+    outdated = CutRepository(session).count_outdated(tenant_id, wanted_cuts(config))
     jobs = JobRepository(session)
     job_id = jobs.find_unfinished(tenant_id, RECUT_KIND)
     if job_id is None and outdated:
@@ -31,6 +31,7 @@ def apply_parser(session: Session, tenant_id: UUID, config: ParserConfig) -> Ask
     return Asked(job_id, outdated)
 
 
-def wanted_cut(config: ParserConfig) -> str:
-    """What a document says that was cut as `config` wants it."""
-    return cut_as(config.chunk_characters, config.chunk_overlap)
+def wanted_cuts(config: ParserConfig) -> tuple[str, str]:
+    """What a document says that was cut as `config` wants it; and one that was too long."""
+    characters, overlap = config.chunk_characters, config.chunk_overlap
+    return cut_as(characters, overlap), cut_as(characters, overlap, config.max_characters)

@@ -1,7 +1,7 @@
 """What the worker does to cut a tenant's documents anew."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -12,13 +12,17 @@ from backend.configs.schemas import ParserConfig
 from backend.db.transaction import Database, Session
 from backend.documents.cuts.repository import CutRepository, StoredText
 from backend.documents.parsing.reader import DocumentReader
+from backend.documents.rows import NewDocument
+from backend.documents.uploads.repository import take_again
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
 from backend.flows.ingest_document.store import store_all
-from backend.flows.recut_documents.cutting import cut_again
-from backend.flows.recut_documents.flow import wanted_cut
+from backend.flows.recut_documents.cutting import UNKNOWN_HASH, cut_again
+from backend.flows.recut_documents.flow import wanted_cuts
+from backend.flows.upload_documents.reading import read_upload
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
+from backend.sync.items.repository import SyncItemRepository
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +54,7 @@ class RecutHandler:
                     jobs.end_cancelled(claim)
                     return
                 outdated = CutRepository(session).list_outdated(
-                    claim.tenant_id, wanted_cut(config), after=after, limit=BATCH
+                    claim.tenant_id, wanted_cuts(config), after=after, limit=BATCH
                 )
                 if not outdated:
                     jobs.complete(claim)
@@ -72,10 +76,11 @@ class RecutHandler:
         """The same."""
 
     def _cut(self, claim: Claim, stored: StoredText, config: ParserConfig) -> None:
+        embedder = self.embedder_for(claim.tenant_id)
         try:
-            document = cut_again(
-                stored, embedder=self.embedder_for(claim.tenant_id), config=config, reader=self.reader
-            )
+            document = self._read_original(claim, stored, embedder, config)
+            if document is None:
+                document = cut_again(stored, embedder=embedder, config=config, reader=self.reader)
         except Unavailable:
             raise
         except StateError as error:
@@ -86,3 +91,23 @@ class RecutHandler:
             # What its source has replaced meanwhile is cut as it should be.
             if CutRepository(session).hold(claim.tenant_id, stored):
                 store_all(session, claim.tenant_id, stored.connector_id, [document])
+                if document.content_sha256 == UNKNOWN_HASH and stored.connector_id is not None:
+                    SyncItemRepository(session).forget_revisions(
+                        claim.tenant_id, stored.connector_id, [stored.external_id]
+                    )
+
+    def _read_original(
+        self, claim: Claim, stored: StoredText, embedder: Embedder, config: ParserConfig
+    ) -> NewDocument | None:
+        """The document as its file says it, if that is kept here; None if it cannot be read as the settings are now."""
+        if stored.connector_id is not None:
+            return None
+        with self.db.statement(claim.tenant_id) as unit:
+            upload = take_again(unit, claim.tenant_id, stored.id)
+        if upload is None:
+            return None
+        made = read_upload(upload, embedder=embedder, config=config, reader=self.reader)
+        if isinstance(made, str):
+            _log.warning("original not read, its text is cut", document=str(stored.id), reason=made)
+            return None
+        return replace(made, id=stored.id)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import ParserConfig
 from backend.documents.cuts.repository import CutRepository
-from backend.flows.recut_documents.flow import apply_parser, wanted_cut
+from backend.flows.recut_documents.flow import apply_parser, wanted_cuts
 from backend.flows.reload_parser.flow import Running, list_parsers
 from backend.web import Answer, administrator, answer, services
 
@@ -59,7 +59,7 @@ def get_parser() -> Response:
     in_force, running = list_parsers(s.db, who.tenant_id)
     with s.db.transaction(who.tenant_id) as session:
         outdated = CutRepository(session).count_outdated(
-            who.tenant_id, wanted_cut(s.configs.current(who.tenant_id, ParserConfig))
+            who.tenant_id, wanted_cuts(s.configs.current(who.tenant_id, ParserConfig))
         )
     return answer(
         Parsers(
@@ -83,8 +83,10 @@ def reload_parser() -> Response:
 
 @api.post("/parser/apply", responses={202: Applying})
 def apply_settings() -> Response:
-    """Cut documents anew that were cut by other settings, in the background, from the text that is stored.
+    """Cut documents anew that were cut by other settings, in the background.
 
+    Files that were handed in are read anew for it; others are cut from the text that is stored, and those of them that
+    were too long for the settings before are read with the next sync that goes over everything, or import.
     Each stays as it is until it is replaced, whole. Again while that is under way, and nothing more happens.
     """
     who = administrator()

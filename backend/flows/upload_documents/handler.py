@@ -10,7 +10,6 @@ from prometheus_client import Counter
 
 from backend.configs.follower import ConfigFollower
 from backend.configs.schemas import ParserConfig
-from backend.connectors.providers.contract import SourceItem
 from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
 from backend.documents.parsing.reader import DocumentReader
@@ -18,9 +17,9 @@ from backend.documents.review.repository import ReviewRepository
 from backend.documents.rows import NewDocument
 from backend.documents.uploads.repository import UploadRepository, take
 from backend.embeddings.providers.contract import Embedder
-from backend.flows.ingest_document.flow import try_to_prepare
 from backend.flows.ingest_document.store import store_all
 from backend.flows.upload_documents.flow import enqueue_reading, upload_ids_of
+from backend.flows.upload_documents.reading import read_upload
 from backend.jobs.claim import Claim
 from backend.jobs.repository import JobRepository
 
@@ -59,7 +58,17 @@ class UploadHandler:
         for upload in uploads:
             if made and (should_stop() or time.monotonic() >= until):
                 break
-            made.append((upload, self._read(upload)))
+            made.append(
+                (
+                    upload,
+                    read_upload(
+                        upload,
+                        embedder=self.embedder_for(claim.tenant_id),
+                        config=self.configs.current(claim.tenant_id, ParserConfig),
+                        reader=self.reader,
+                    ),
+                )
+            )
         with self.db.transaction(claim.tenant_id) as session:
             # First: what follows is written only by whom the job belongs to.
             JobRepository(session).complete(claim)
@@ -77,28 +86,6 @@ class UploadHandler:
     def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
         """They will not be read."""
         UploadRepository(session).fail_many(tenant_id, upload_ids_of(args), "It was cancelled.")
-
-    def _read(self, upload: Upload) -> NewDocument | str:
-        item = SourceItem(
-            external_id=f"upload:{upload.id}",
-            title=upload.title or "",
-            body=upload.body or b"",
-            mime_type=upload.mime_type,
-            file_name=upload.file_name,
-            kind="upload",
-            url=upload.url,
-            author=None,
-            created_at=None,
-            updated_at=upload.created_at,
-            metadata={"uploaded_by": str(upload.uploaded_by) if upload.uploaded_by else None},
-        )
-        return try_to_prepare(
-            item,
-            source_type="file",
-            embedder=self.embedder_for(upload.tenant_id),
-            config=self.configs.current(upload.tenant_id, ParserConfig),
-            reader=self.reader,
-        )
 
 
 def _store(session: Session, tenant_id: UUID, made: Sequence[tuple[Upload, NewDocument | str]]) -> None:

@@ -246,11 +246,15 @@ class SyncItemRepository:
             ).all()
         )
 
-    def forget_revisions(self, tenant_id: UUID, connector_id: UUID) -> None:
-        """Lets the next pass over everything read every item again, as after a change of how they are parsed."""
+    def forget_revisions(
+        self, tenant_id: UUID, connector_id: UUID, external_ids: Collection[str] | None = None
+    ) -> None:
+        """Lets the next pass over everything read every item again, or those of `external_ids`, as after a change of how
+        they are parsed."""
+        these = [] if external_ids is None else [SyncItem.external_id == func.any(list(external_ids))]
         self._session.execute(
             update(SyncItem)
-            .where(SyncItem.tenant_id == tenant_id, SyncItem.connector_id == connector_id)
+            .where(SyncItem.tenant_id == tenant_id, SyncItem.connector_id == connector_id, *these)
             .values(revision=None)
         )
 

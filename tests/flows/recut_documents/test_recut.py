@@ -1,7 +1,7 @@
 """Other settings cut what is stored anew: killed anywhere it goes on, and nothing that changed meanwhile is undone."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -9,19 +9,26 @@ import pytest
 from backend.configs.follower import ConfigFollower
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
+from backend.connectors.repository import ConnectorRepository
 from backend.db.transaction import Database
-from backend.documents.cuts.repository import CutRepository, StoredText, cut_as
+from backend.documents.cuts.repository import CutRepository, StoredText
 from backend.documents.repository import DocumentRepository
+from backend.documents.review.repository import ReviewRepository
 from backend.embeddings.providers.local import LocalEmbedder
 from backend.flows.ingest_document.flow import prepare
 from backend.flows.ingest_document.store import store_all
 from backend.flows.recut_documents import handler as recutting
 from backend.flows.recut_documents.cutting import cut_again
-from backend.flows.recut_documents.flow import RECUT_KIND, apply_parser
+from backend.flows.recut_documents.flow import RECUT_KIND, apply_parser, wanted_cuts
 from backend.flows.recut_documents.handler import RecutHandler
+from backend.flows.sync_connector.flow import start_sync
+from backend.flows.upload_documents.flow import JOB_KIND as UPLOAD_KIND
+from backend.flows.upload_documents.flow import new_upload, take_in
+from backend.flows.upload_documents.handler import UploadHandler
 from backend.jobs.claim import Claim, LeaseLost
 from backend.jobs.repository import JobRepository
 from backend.jobs.workers.repository import WorkerRepository
+from backend.sync.items.repository import Dealt, SyncItemRepository
 from tests.conftest import TestDatabase
 from tests.readers import shared_reader
 
@@ -53,7 +60,9 @@ class Scene:
     def __init__(self, database: TestDatabase) -> None:
         self.database, self.db = database, database.db
         self.embedder = LocalEmbedder()
-        self.tenant_id = database.make_tenant().tenant_id
+        self.connector_id: UUID | None = None
+        self.account = database.make_tenant()
+        self.tenant_id = self.account.tenant_id
         for number in range(DOCUMENTS):
             self.store(f"d{number}", LONG)
         with database.admin() as connection:
@@ -85,7 +94,7 @@ class Scene:
             reader=shared_reader(),
         )
         with self.db.transaction(self.tenant_id) as session:
-            store_all(session, self.tenant_id, None, [document])
+            store_all(session, self.tenant_id, self.connector_id, [document])
 
     def ask(self, config: ParserConfig = NARROW) -> tuple[UUID | None, int]:
         with self.db.transaction(self.tenant_id) as session:
@@ -103,8 +112,9 @@ class Scene:
         *,
         claim: Claim | None = None,
         db: Database | None = None,
+        config: ParserConfig = NARROW,
     ) -> None:
-        configs = cast("ConfigFollower", _Configs(NARROW))
+        configs = cast("ConfigFollower", _Configs(config))
         handler = RecutHandler(db or self.db, lambda _: self.embedder, configs, shared_reader())
         handler.run(claim or self.claim(), should_stop)
 
@@ -114,9 +124,7 @@ class Scene:
 
     def outdated(self) -> int:
         with self.db.transaction(self.tenant_id) as session:
-            return CutRepository(session).count_outdated(
-                self.tenant_id, cut_as(NARROW.chunk_characters, NARROW.chunk_overlap)
-            )
+            return CutRepository(session).count_outdated(self.tenant_id, wanted_cuts(NARROW))
 
 
 @pytest.fixture
@@ -225,3 +233,91 @@ def test_cancelled_job_ends_and_leaves_the_rest_as_it_was(scene: Scene) -> None:
         job = JobRepository(session).find(scene.tenant_id, job_id)
         assert job is not None
         assert job.state == "cancelled"
+
+
+SHORT = ParserConfig(max_characters=10_000)
+
+
+def hand_in(scene: Scene, body: bytes, file_name: str, config: ParserConfig) -> UUID:
+    """A file that a worker has read by `config`; the document's id."""
+    files = [new_upload(body, file_name=file_name)]
+    (upload,) = take_in(scene.db, scene.tenant_id, files, by=scene.account.user_id, quota_bytes=10**9)
+    configs = cast("ConfigFollower", _Configs(config))
+    handler = UploadHandler(scene.db, lambda _: scene.embedder, configs, shared_reader())
+    with scene.db.operator_transaction() as session:
+        (claimed,) = JobRepository(session).claim(scene.workers[0], (UPLOAD_KIND,))
+    handler.run(claimed, lambda: False)
+    return upload.id
+
+
+def contents(scene: Scene) -> dict[UUID, tuple[int, bool, str]]:
+    """Of each document: its length, whether it is a beginning only, and how it was cut."""
+    sql = "SELECT id, length(content), metadata ? 'truncated', cut_as FROM documents WHERE tenant_id = %s"
+    return {row[0]: row[1:] for row in cast("list[Any]", scene.rows(sql))}
+
+
+def test_file_that_was_too_long_is_read_anew_from_its_original(scene: Scene) -> None:
+    text = "".join(f"Sentence number {n} of many.\n\n" for n in range(1000))
+    document_id = hand_in(scene, text.encode(), "long.md", SHORT)
+    length, is_shortened, cut = contents(scene)[document_id]
+    assert (9_900 < length <= 10_000, is_shortened, cut) == (True, True, "1200/0/1/10000")
+    with scene.db.transaction(scene.tenant_id) as session:
+        ReviewRepository(session).reclassify(
+            scene.tenant_id, [document_id], "personal", by=scene.account.user_id
+        )
+    assert scene.ask(SHORT) == (None, 0)
+
+    assert scene.ask(ParserConfig())[1] == 1
+    scene.work(config=ParserConfig())
+    length, is_shortened, cut = contents(scene)[document_id]
+    assert (length > 25_000, is_shortened, cut) == (True, False, "1200/0/1")
+    assert scene.ask(ParserConfig()) == (None, 0)
+    (kept,) = scene.rows(
+        f"SELECT classification, title FROM documents WHERE tenant_id = %s AND id = '{document_id}'"
+    )
+    assert kept == ("personal", "long.md")
+    (original,) = scene.rows("SELECT length(body), state FROM uploads WHERE tenant_id = %s")
+    assert original == (len(text), "stored")
+
+
+def test_original_that_the_settings_refuse_now_is_cut_from_its_text(scene: Scene) -> None:
+    document_id = hand_in(scene, LONG.encode() * 20, "long.md", ParserConfig())
+    before = contents(scene)[document_id]
+    small = ParserConfig(max_bytes=1024, chunk_characters=300)
+    scene.ask(small)
+    scene.work(config=small)
+    assert contents(scene)[document_id] == (*before[:2], "300/0/1")
+    (original,) = scene.rows("SELECT length(body), state FROM uploads WHERE tenant_id = %s")
+    assert original == (len(LONG.encode()) * 20, "stored")
+
+
+def test_document_of_a_source_that_was_too_long_is_read_when_it_is_seen_again(scene: Scene) -> None:
+    with scene.db.transaction(scene.tenant_id) as session:
+        connector = ConnectorRepository(session).connect(
+            scene.tenant_id,
+            "github",
+            connected_by=scene.account.user_id,
+            account_id="1",
+            account_label="port",
+        )
+        run, _ = start_sync(session, connector)
+        SyncItemRepository(session).record(
+            scene.tenant_id, connector.id, run.id, 1, [Dealt(name, "v1") for name in ("long", "short")]
+        )
+        scene.connector_id = connector.id
+    scene.store("long", "".join(f"Sentence number {n}.\n\n" for n in range(1000)), SHORT)
+    scene.store("short", "A word.", SHORT)
+    wider = ParserConfig(max_characters=20_000)
+    assert scene.ask(wider)[1] == 1
+    scene.work(config=wider)
+    facts = (
+        "SELECT d.external_id, d.content_sha256 = decode(repeat('00', 32), 'hex'), i.revision, d.cut_as"
+        " FROM documents AS d JOIN sync_items AS i ON (i.tenant_id, i.external_id) = (d.tenant_id, d.external_id)"
+        " WHERE d.tenant_id = %s ORDER BY 1"
+    )
+    assert scene.rows(facts) == [
+        ("long", True, None, "1200/0/1/20000"),
+        ("short", False, "v1", "1200/0/1"),
+    ]
+    # As much as is stored is found meanwhile, and nothing is done twice.
+    assert scene.ask(wider) == (None, 0)
