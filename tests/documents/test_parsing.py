@@ -1,6 +1,8 @@
 """Reading documents: every format keeps its words and structure, and failure is always said."""
 
+import gzip
 import io
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -364,3 +366,19 @@ def test_importing_the_parser_does_not_load_the_library() -> None:
 def _member(archive: bytes, name: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         return source.read(name)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "reason"),
+    [
+        (samples.make_zip({"a.txt": b"hello"}), "files.zip", "Archives are not opened"),
+        (gzip.compress(b"hello"), "notes.txt.gz", "Archives are not opened"),
+        (lzma.compress(b"hello"), "notes.xz", "Archives are not opened"),
+        (samples.PNG, "photo.png", "Documents of type image/png cannot be read."),
+        (bytes(range(256)) * 8, "blob", "Documents of this format cannot be read."),
+    ],
+)
+def test_reason_says_what_to_do(data: bytes, name: str, reason: str) -> None:
+    with pytest.raises(UnsupportedFormat) as caught:
+        parse(data, file_name=name)
+    assert caught.value.message.startswith(reason)

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, TypeAlias
 import msgspec
 
 from backend.documents.chunking import chunk
+from backend.documents.parsing.confinement import confine
 from backend.documents.parsing.document import Chunk
 from backend.documents.parsing.engine import warm_up
 from backend.documents.parsing.failures import ParseFailed, ParserCrashed, ParsingTookTooMuchMemory
@@ -62,6 +63,8 @@ def main(open_model: Callable[[], Embed] | None = None) -> None:
     # What a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    # Before the parser starts threads, which would keep what they may.
+    confine()
     warm_up()
     embed = open_model() if open_model is not None else None
     sys.dont_write_bytecode = True

@@ -64,6 +64,8 @@ _TEXT_TYPES: Final = MappingProxyType(
 _TEXT_TYPE_ALIASES: Final = MappingProxyType(
     {"text/x-markdown": _MARKDOWN, "application/xhtml+xml": _HTML, "application/csv": _CSV}
 )
+#: How ZIP, gzip, 7z, RAR, bzip2 and xz begin.
+_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf'\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\x00")
 #: Binary formats that hold text, with what files of them are called.
 _BINARY_TYPES: Final = MappingProxyType(
     {
@@ -161,7 +163,11 @@ def _parse_binary(
     if found is None or found not in _BINARY_TYPES.values():
         if suffix in _BINARY_TYPES:
             raise BrokenDocument(f"The document is damaged, or is no {suffix[1:].upper()} file.")
-        raise UnsupportedFormat(f"Documents of type {found or declared or 'unknown'} cannot be read.")
+        if data.startswith(_ARCHIVES):
+            raise UnsupportedFormat("Archives are not opened; hand in the files that are in them.")
+        if known := found or declared:
+            raise UnsupportedFormat(f"Documents of type {known} cannot be read.")
+        raise UnsupportedFormat()
     is_cut = False
     if data.startswith(b"PK"):
         check_archive(data, limits)

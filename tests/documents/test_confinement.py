@@ -1,0 +1,121 @@
+"""A process that reads documents finds nothing to steal, nobody to tell and nothing to run."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.documents.parsing.document import ReadDocument
+from backend.documents.parsing.limits import Limits
+from backend.documents.parsing.reader import DocumentReader
+from tests.documents import samples
+
+_SCRIPT = """
+import json, os, socket, subprocess, sys, tempfile, threading
+from pathlib import Path
+from backend.documents.parsing.confinement import confine
+
+def attempt(what):
+    try:
+        what()
+    except PermissionError:
+        return "refused"
+    except Exception as error:
+        return type(error).__name__
+    return "done"
+
+def tries():
+    return {
+        "secret": attempt(lambda: Path(SECRET).read_text()),
+        "listing": attempt(lambda: os.listdir(Path(SECRET).parent)),
+        "environment of the parent": attempt(lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()),
+        "write": attempt(lambda: Path(SECRET + ".new").write_text("x")),
+        "program": attempt(lambda: subprocess.run(["/bin/true"], check=True)),
+        "connection": attempt(lambda: socket.create_connection(("127.0.0.1", PORT), 5).close()),
+        "signal": attempt(lambda: os.kill(os.getppid(), 0)),
+        "own library": attempt(lambda: Path(json.__file__).read_text()),
+        "own temporary file": attempt(lambda: tempfile.NamedTemporaryFile().close()),
+    }
+
+SECRET, PORT = sys.argv[1], int(sys.argv[2])
+before = tries()
+confined = confine()
+after = tries()
+in_a_thread = {}
+thread = threading.Thread(target=lambda: in_a_thread.update(tries()))
+thread.start()
+thread.join()
+print(json.dumps([confined, before, after, in_a_thread]))
+"""
+
+
+def _abi() -> int:
+    """Which edition of Landlock the kernel has; 0 for none."""
+    if sys.platform != "linux":
+        return 0
+    import landlockpy
+
+    try:
+        return landlockpy.abi_version()
+    except landlockpy.LandlockError:
+        return 0
+
+
+needs_landlock = pytest.mark.skipif(_abi() < 1, reason="this kernel has no Landlock")
+
+
+@needs_landlock
+def test_what_a_confined_process_may_not(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    secret = other / "password"
+    secret.write_text("hunter2")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answer = subprocess.run(
+            [sys.executable, "-c", _SCRIPT, str(secret), str(listening.getsockname()[1])],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TMPDIR": str(own), "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+    confined, before, after, in_a_thread = json.loads(answer.stdout)
+    assert confined
+    assert set(before.values()) == {"done"}
+    may: dict[str, Any] = dict.fromkeys(before, "refused")
+    may |= {"own library": "done", "own temporary file": "done"}
+    if _abi() < 4:
+        may["connection"] = "done"
+    if _abi() < 6:
+        may["signal"] = "done"
+    assert after == may
+    assert in_a_thread == may
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.pdf", samples.make_pdf(["The hangar is green."])),
+        ("a.docx", samples.make_docx(paragraphs=["The hangar is green."])),
+        ("a.pptx", samples.make_pptx(title="Hangars", bullets="The hangar is green.")),
+        ("a.xlsx", samples.make_xlsx([["The hangar is green."]])),
+        ("a.html", b"<p>The hangar is green.</p>"),
+    ],
+)
+def test_documents_are_read_all_the_same(
+    name: str, body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process that has unpacked nothing before."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with DocumentReader() as reader:
+        found: ReadDocument = reader.read(
+            body, file_name=name, mime_type=None, limits=Limits(), max_characters=1200, overlap=0
+        )
+    assert "The hangar is green." in found.document.text
