@@ -26,8 +26,8 @@ from tests.conftest import TestDatabase, clone, running_server
 _MEGABYTE = 1_000_000
 
 _NOTES = (
-    "product: files to documents with passages, vectors, lexemes and graph facts. uploads: a job, a statement and a"
-    " transaction a file, besides keeping the file itself. sync: one run a thread, up to 20 documents a transaction."
+    "product: files to documents with passages, vectors, lexemes and graph facts. uploads: up to ten small files"
+    " a job and transaction, besides keeping the files themselves. sync: one run a thread, up to 20 documents a transaction."
     " import: the command's way, up to 20 files a transaction, one file at a time.",
     "bare: the same parser, splitter and local embedder called in one process, binary COPY of a hundred documents at a"
     " time into tables of the same columns and indexes, without foreign keys or row level security; `search` is"
