@@ -87,6 +87,7 @@ class _Candidate:
     source_index: int
     sentence: Sentence
     words: frozenset[str]
+    words_in_context: frozenset[str]
     evidence: float
     score: float
 
@@ -104,11 +105,15 @@ def compose(
     best = max(candidates, key=lambda candidate: candidate.score, default=None)
     if best is None or best.evidence < _ENOUGH_EVIDENCE:
         return Answer(NOT_FOUND, (), 0.0)
+    numbers = frozenset(term for term in terms(question) if any(map(str.isdigit, term)))
     chosen: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda candidate: -candidate.score):
         if len(chosen) == max_sentences or candidate.score < _NEAR_BEST * best.score:
             break
-        if not any(_says_the_same(candidate, other) for other in chosen):
+        if not any(
+            _says_the_same(candidate, other) or _says_it_of_another(candidate, other, numbers)
+            for other in chosen
+        ):
             chosen.append(candidate)
     # Read from top to bottom within a source; the source with the best sentence comes first.
     first_places = list(dict.fromkeys(candidate.source_index for candidate in chosen))
@@ -164,7 +169,14 @@ def _rate(question: str, sources: Sequence[Source], embed: Embed | None) -> list
     substance = np.minimum(1.0, np.array([len(own) for own in own_words]) / _SUBSTANTIAL_TERMS)
     scores = evidence * (1 - _EMPTINESS + _EMPTINESS * substance) + _RANK / (1 + 0.5 * ranks)
     return [
-        _Candidate(index, sentence, frozenset(own), float(evidence[place]), float(scores[place]))
+        _Candidate(
+            index,
+            sentence,
+            frozenset(own),
+            frozenset(in_context[place]),
+            float(evidence[place]),
+            float(scores[place]),
+        )
         for place, (index, sentence, own) in enumerate(found)
     ]
 
@@ -184,6 +196,15 @@ def _similarities(question: str, texts: Sequence[str], embed: Embed | None) -> N
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
     shared = len(one.words & other.words)
     return shared > _MAX_SHARED * min(len(one.words), len(other.words))
+
+
+def _says_it_of_another(one: _Candidate, other: _Candidate, numbers: frozenset[str]) -> bool:
+    """Whether `other` names one of the `numbers` asked for, and `one` says much the same without it: of berth 9, where berth
+    7 was asked for."""
+    if not numbers & other.words_in_context - one.words_in_context:
+        return False
+    mine, its = (frozenset(w for w in c.words if not any(map(str.isdigit, w))) for c in (one, other))
+    return len(mine & its) > _MAX_SHARED * min(len(mine), len(its))
 
 
 def _plain(sentence: Sentence) -> Sentence:

@@ -183,6 +183,27 @@ def test_compose_does_not_repeat_itself() -> None:
     assert answer.text.count("25 days") == 1
 
 
+def test_compose_does_not_say_it_of_another_number() -> None:
+    sources = [
+        source(f"The zeppelin number {n} is moored at berth {3 * n} and painted {colour}.", place)
+        for place, (n, colour) in enumerate([(7, "green"), (9, "blue"), (4, "red")])
+    ]
+    assert compose("Where is zeppelin number 7 moored?", sources).text == (
+        "The zeppelin number 7 is moored at berth 21 and painted green. [Source 1]"
+    )
+    # Asked for no number, all of them are told.
+    assert compose("Where are the zeppelins moored?", sources).text.count("[Source") == 3
+
+
+def test_compose_keeps_what_else_is_said_of_the_number() -> None:
+    text = (
+        "# Release 4\n\nThe zeppelin engine was replaced by a diesel engine of Maybach.\n\n"
+        "The zeppelin engine runs on heavy oil, which is kept at the berth."
+    )
+    answer = compose("What was changed in the zeppelin engine of release 4?", [source(text)])
+    assert answer.text.count("[Source 1]") == 2
+
+
 def test_compose_stops_at_the_wanted_number_of_sentences() -> None:
     text = " ".join(f"Rule {number} about annual leave concerns team {number * 7}." for number in range(20))
 
