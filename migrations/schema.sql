@@ -158,7 +158,7 @@ COMMENT ON FUNCTION public.phrase_of(passage text) IS 'Matches where the lexemes
 
 -- Name: search_chunks(text[], public.halfvec, text, integer, integer, double precision, text[], integer[], bigint, text[], text[], integer[], uuid[], uuid[], integer, text[], double precision[], tsquery, tsquery, double precision); Type: FUNCTION; Schema: public; Owner: secondbrain_search
 
-CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery, enough_share double precision DEFAULT 0.7) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
+CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, model text, candidates integer, results integer, dense_weight double precision, counted_lexemes text[] DEFAULT '{}'::text[], frequencies integer[] DEFAULT '{}'::integer[], passages bigint DEFAULT NULL::bigint, pair_firsts text[] DEFAULT '{}'::text[], pair_seconds text[] DEFAULT '{}'::text[], pair_gaps integer[] DEFAULT '{}'::integer[], allowed uuid[] DEFAULT NULL::uuid[], hidden uuid[] DEFAULT '{}'::uuid[], per_document integer DEFAULT 5, softened text[] DEFAULT '{}'::text[], factors double precision[] DEFAULT '{}'::double precision[], required tsquery DEFAULT NULL::tsquery, refused tsquery DEFAULT NULL::tsquery, enough_share double precision DEFAULT 1.5) RETURNS TABLE(chunk_id uuid, document_id uuid, score double precision, lexical_score double precision, similarity double precision)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -191,7 +191,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
         SELECT enough_share * sum(weight) AS enough FROM rated WHERE lexeme <> ALL (softened)
     ), paired AS MATERIALIZED (
         SELECT tsquery_phrase(a.query, b.query, least(greatest(p.gap, 1), 16)) AS query,
-               0.3 * (a.weight + b.weight) AS weight
+               0.4 * (a.weight + b.weight) AS weight
         FROM unnest(pair_firsts, pair_seconds, pair_gaps) AS p (one, other, gap)
         JOIN weighed AS a ON a.lexeme = p.one JOIN weighed AS b ON b.lexeme = p.other
     ), scored AS MATERIALIZED (
@@ -214,7 +214,7 @@ CREATE FUNCTION public.search_chunks(lexemes text[], meaning public.halfvec, mod
             SELECT sum(w.weight * 2.2 * (1 - n.typical / (n.typical + 0.608 * (
                        1 / (1 - least(ts_rank('{1, 1, 1, 1}', m.words, w.query, 0), 0.999))
                        + 2 / (1 - least(ts_rank('{0, 0, 1, 1}', m.words, w.query, 0), 0.999)) - 3)))) AS score
-            FROM weighed AS w CROSS JOIN (SELECT 1.2 * (0.25 + 0.75 * length(m.words) / 80.0) AS typical) AS n
+            FROM weighed AS w CROSS JOIN (SELECT 1.2 * (0.6 + 0.4 * length(m.words) / 80.0) AS typical) AS n
             OFFSET 0
         ) AS r
     ), lexical AS MATERIALIZED (

@@ -20,8 +20,8 @@ from backend.search.question import says
 #: Passages each of the two rankings puts forward.
 CANDIDATES = 100
 
-#: Weight of the score by meaning; the rest is the weight of the score by words. Of a few tried, the largest with which
-#: company documents lost nothing against smaller ones; what other weights gain and lose is in docs/benchmarks.md.
+#: Weight of the score by meaning; the rest is the weight of the score by words. Chosen together with the weights in
+#: search_chunks(); what others gain and lose is in docs/benchmarks.md.
 DENSE_WEIGHT = 0.4
 
 #: … where words must stand together: whether they do exactly is looked at after the ranking.

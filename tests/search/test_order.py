@@ -134,4 +134,5 @@ def test_softened_words_count_less_than_those_of_the_question(
             )
     hits = search(db, account, embedder, "walnut", dense_weight=0.0, softened={"hazelnut": 0.4})
     scores = {one.title: one.score for one in hits}
-    assert scores == {"asked": pytest.approx(1), "also": pytest.approx(0.4)}
+    assert 0.7 < scores["asked"] <= 1
+    assert scores["also"] == pytest.approx(0.4 * scores["asked"])

@@ -76,7 +76,7 @@ def retrieve(
     there are. Without an `embedder` by words alone: another model's vector would be compared with nothing. A
     `reranker` that does not answer is done without.
 
-    A `reranker` that does not answer is done without. Raises EmbeddingFailed, DatabaseUnavailable.
+    Raises EmbeddingFailed, DatabaseUnavailable.
     """
     asked = question if isinstance(question, Question) else Question(question)
     weighed = _weigh(db, tenant_id, asked.text, words)

@@ -148,7 +148,7 @@ def _arguments(tenant: Tenant, place: int) -> dict[str, Any]:
         "required": None,
         "refused": None,
         # The function's own default.
-        "enough_share": 0.7,
+        "enough_share": 1.5,
     }
 
 
