@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import structlog
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, redirect, request
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
@@ -22,8 +22,8 @@ from backend.admission import Admission
 from backend.db.transaction import is_value_refused
 from backend.errors import StateError, Unauthenticated, Unavailable
 from backend.rooms import ROUTES
-from backend.tenants.access import Principal, authenticate, authenticate_session
-from backend.web import SESSION_COOKIE, Problem, problem, public, services, status_of
+from backend.tenants.access import Principal, authenticate
+from backend.web import DESK, Problem, browser_principal, prefers_html, problem, public, services, status_of
 from backend.wiring import Services
 
 _log = structlog.get_logger(__name__)
@@ -137,13 +137,9 @@ def _view() -> Any:
 
 
 def _principal(token: str, access: str) -> Principal | None:
-    s = services()
     if token:
-        return authenticate(s.db, s.keyring, token)
-    if access == "cookie" and request.method == "GET":
-        cookie = request.cookies.get(SESSION_COOKIE)
-        return authenticate_session(s.db, s.keyring, cookie) if cookie else None
-    return None
+        return authenticate(services().db, services().keyring, token)
+    return browser_principal(access)
 
 
 def _bearer() -> str:
@@ -251,7 +247,9 @@ def _unexpected(error: Exception) -> Response:
 def _operations(app: OpenAPI) -> None:
     @app.get("/", doc_ui=False)
     @public
-    def root() -> dict[str, Any]:
+    def root() -> Any:
+        if prefers_html():
+            return redirect(DESK)
         return {
             "name": "Second Brain",
             "version": __version__,

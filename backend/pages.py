@@ -35,6 +35,32 @@ button, .button { font: inherit; font-weight: 600; padding: .625rem 1.25rem; bor
   border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); text-decoration: none }
 .button.no { border-color: var(--line); background: none; color: inherit }
 button:focus-visible, .button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+main.wide { max-width: 56rem; align-self: start }
+nav { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center; margin: 0 0 1.5rem; padding: 0 0 1rem;
+  border-bottom: 1px solid var(--line) }
+nav a[aria-current] { color: inherit; font-weight: 600; text-decoration: none }
+nav .who { margin-left: auto; color: var(--soft); font-size: .875rem; overflow-wrap: anywhere }
+nav form { margin: 0 }
+nav button { padding: .25rem .75rem; font-weight: 400; font-size: .875rem }
+h2 { margin: 2rem 0 .75rem; font-size: 1.125rem }
+.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
+.ask { flex-wrap: nowrap; margin: 0 0 1.5rem }
+.ask input { margin: 0 }
+.answer { white-space: pre-line; font-size: 1.125rem; overflow-wrap: anywhere }
+.cite, .number { display: inline-block; min-width: 1.5em; padding: 0 .35em; border-radius: .35rem; text-align: center;
+  font-size: .8125rem; line-height: 1.5; background: var(--ground); border: 1px solid var(--line); text-decoration: none }
+.note { color: var(--soft); font-size: .875rem }
+.sources { margin: 0; padding: 0; list-style: none }
+.sources li { padding: .75rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere }
+blockquote { margin: .25rem 0 0; color: var(--soft); font-size: .9375rem }
+table { width: 100%; margin-top: 1.5rem; border-collapse: collapse }
+th, td { padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
+  overflow-wrap: anywhere }
+th { color: var(--soft); font-size: .875rem; font-weight: 400 }
+td:first-child { width: 40% }
+.failed { color: var(--alarm) }
+progress { display: block; width: 100%; margin-top: .25rem; accent-color: var(--accent) }
+.pages { display: flex; gap: 1rem; margin-top: 1rem }
 .warning { padding: .75rem 1rem; border-left: .25rem solid var(--alarm); border-radius: .25rem;
   background: var(--alarm-ground); overflow-wrap: anywhere }
 label { display: block; width: 100%; color: var(--soft); font-size: .875rem }
@@ -47,16 +73,17 @@ input:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px }
 _SHELL: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 {head}<title>{title}</title><style>{style}</style></head>
-<body><main>
+<body><main{kind}>
 <p class="product">Second Brain</p>
 {body}
 </main></body></html>
 """
 
 
-def page(title: str, body: str, *, head: str = "") -> str:
-    """A page with the HTML `body`; `title` is text, `head` HTML."""
-    return _SHELL.format(head=head, title=escape(title), style=STYLE, body=body)
+def page(title: str, body: str, *, head: str = "", is_wide: bool = False) -> str:
+    """A page with the HTML `body`; `title` is text, `head` HTML. `is_wide` is for more than a form."""
+    kind = ' class="wide"' if is_wide else ""
+    return _SHELL.format(head=head, title=escape(title), style=STYLE, body=body, kind=kind)
 
 
 def policy(*, form_action: str = "'none'") -> str:

@@ -40,6 +40,7 @@ ROUTES = (
     "backend.flows.disconnect_source.routes",
     "backend.flows.follow_jobs.routes",
     "backend.flows.ask.routes",
+    "backend.flows.desk.routes",
     "backend.chats.routes",
     "backend.searches.routes",
     "backend.flows.reembed.routes",

@@ -3,6 +3,7 @@
 The only module besides `app.py` and the `routes.py` files that knows Flask.
 """
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "secondbrain_session"
 
+#: Where people begin.
+DESK = "/api/desk"
+_FORM_PURPOSE = "form"
+_HEX = re.compile(r"(?:[0-9a-f]{2})+")
+
 _STATUS = (
     (Invalid, HTTPStatus.BAD_REQUEST),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -64,6 +70,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 class AdministratorsOnly(Forbidden):
     """Only administrators of the workspace may do this."""
+
+
+class FormNotShown(Forbidden):
+    """This form was not shown in this session; open its page again and send it from there."""
 
 
 class ViewersOnlyLook(Forbidden):
@@ -123,15 +133,44 @@ def found_principal() -> Principal | None:
     return cast(Principal | None, g.get("principal"))
 
 
-def cookie_principal() -> Principal | None:
-    """Whose browser this is, by its session cookie; never enough to change anything."""
-    token = request.cookies.get(SESSION_COOKIE)
-    if not token:
+def browser_principal(access: str) -> Principal | None:
+    """Whose browser this is, by its session cookie, for routes marked as `access`: "cookie" only reads, "form" takes forms
+    of our own pages, shown in this session. None for other routes and browsers. Raises Unauthenticated, FormNotShown."""
+    if access != "form" and (access != "cookie" or request.method != "GET"):
         return None
+    who = _session_principal()
+    if who is not None and access == "form" and not (asks_from_here() and _is_confirmed(who)):
+        raise FormNotShown
+    return who
+
+
+def cookie_principal() -> Principal | None:
+    """The same for routes that everybody may call: a session that is over is nobody's. Never enough to change anything."""
     try:
-        return authenticate_session(services().db, services().keyring, token)
+        return _session_principal()
     except Unauthenticated:
         return None
+
+
+def _session_principal() -> Principal | None:
+    token = request.cookies.get(SESSION_COOKIE)
+    return authenticate_session(services().db, services().keyring, token) if token else None
+
+
+def _is_confirmed(who: Principal) -> bool:
+    given = request.form.get("confirmation", "")
+    mac = bytes.fromhex(given) if _HEX.fullmatch(given) else b""
+    return services().keyring.mac_matches(_FORM_PURPOSE, who.in_session.bytes, mac)
+
+
+def form_confirmation() -> str:
+    """What a form on a page for the session that is asking carries."""
+    return services().keyring.mac(_FORM_PURPOSE, principal().in_session.bytes).hex()
+
+
+def asks_from_here() -> bool:
+    """Whether the browser says that no other site made it send this; old ones do not say."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
 
 
 def public(view: View) -> View:
@@ -143,6 +182,13 @@ def public(view: View) -> View:
 def cookie_allowed(view: View) -> View:
     """Marks a reading route that the session cookie opens too, because a browser cannot send a header there."""
     view.access = "cookie"  # type: ignore[attr-defined]
+    return view
+
+
+def form_allowed(view: View) -> View:
+    """Marks a route that a form of our own pages leads to: the session cookie opens it together with the form's
+    confirmation, which only a page shown in that session has."""
+    view.access = "form"  # type: ignore[attr-defined]
     return view
 
 

@@ -74,6 +74,7 @@ ROUTES = MappingProxyType(
         ("POST", "/api/webhooks/<connector_type>/<address>"): ("webhooks",),
         ("POST", "/api/search"): ("search",),
         ("POST", "/api/search/stream"): ("search",),
+        ("GET", "/api/desk/ask"): ("search",),
         ("POST", "/api/documents/upload-url"): ("upload_url",),
     }
 )

@@ -18,6 +18,7 @@ FOR_EVERYBODY: Final = MappingProxyType(
         ("POST", "/api/search"): "asks; changes nothing but one's own conversation",
         ("POST", "/api/search/stream"): "the same",
         ("POST", "/api/auth/logout-all"): "one's own sessions",
+        ("POST", "/api/desk/sign-out"): "one's own session",
         ("DELETE", "/api/auth/sessions/<session_id>"): "one's own sessions",
         ("POST", "/api/auth/api-keys"): "one's own keys, which can do no more than oneself",
         ("DELETE", "/api/auth/api-keys/<key_id>"): "one's own keys",

@@ -51,11 +51,22 @@ PUBLIC: Final = MappingProxyType(
 #: Opened by the session cookie too.
 COOKIE: Final = MappingProxyType(
     {
+        ("GET", "/api/desk"): "a page to ask on; only reads",
+        ("GET", "/api/desk/ask"): "an answer as a page; changes nothing but the search log",
+        ("GET", "/api/desk/files"): "a page about one's files; only reads",
         ("GET", "/api/document/<document_id>/view"): "a link in an answer, opened in a browser; only reads",
         (
             "GET",
             "/api/documents/<document_id>/download",
         ): "a link to the original, opened in a browser; only reads",
+    }
+)
+
+#: Opened by the session cookie together with what only a page of that session has.
+FORM: Final = MappingProxyType(
+    {
+        ("POST", "/api/desk/files"): "the desk's form for files",
+        ("POST", "/api/desk/sign-out"): "the desk's way out",
     }
 )
 
@@ -102,20 +113,20 @@ def routes_of(app: OpenAPI) -> dict[Route, Any]:
 
 def private_routes(app: OpenAPI) -> list[Route]:
     """Routes that only an access token opens."""
-    return sorted(set(routes_of(app)) - set(PUBLIC) - set(COOKIE))
+    return sorted(set(routes_of(app)) - set(PUBLIC) - set(COOKIE) - set(FORM))
 
 
 def test_open_routes_are_the_listed_ones(app: OpenAPI) -> None:
-    marked: dict[str, set[Route]] = {"public": set(), "cookie": set()}
+    marked: dict[str, set[Route]] = {"public": set(), "cookie": set(), "form": set()}
     for route, view in routes_of(app).items():
         if (access := getattr(view, "access", "private")) != "private":
             marked[access].add(route)
-    assert marked == {"public": set(PUBLIC), "cookie": set(COOKIE)}
+    assert marked == {"public": set(PUBLIC), "cookie": set(COOKIE), "form": set(FORM)}
 
 
 def test_anonymous_caller_is_refused_everywhere_else(app: OpenAPI) -> None:
     assert len(private_routes(app)) > 10
-    for route in (*private_routes(app), *COOKIE):
+    for route in (*private_routes(app), *COOKIE, *FORM):
         answer = _call(app.test_client(), route)
         assert (answer.status_code, answer.json["error_code"]) == (401, "AUTH_REQUIRED"), route
 
@@ -129,7 +140,7 @@ def test_refused_callers_do_not_learn_whether_a_thing_exists(app: OpenAPI) -> No
 
 def test_forged_token_is_refused_everywhere_else(app: OpenAPI, access_token: str) -> None:
     head, claims, _ = access_token.split(".")
-    for route in (*private_routes(app), *COOKIE):
+    for route in (*private_routes(app), *COOKIE, *FORM):
         answer = _call(app.test_client(), route, headers={"Authorization": f"Bearer {head}.{claims}.AAAA"})
         assert (answer.status_code, answer.json["error_code"]) == (401, "TOKEN_INVALID"), route
 
@@ -140,6 +151,9 @@ def test_cookie_alone_opens_only_listed_reading_routes(app: OpenAPI, access_toke
     for route in COOKIE:
         assert route[0] == "GET"
         assert _call(_with_cookie(app, access_token), route).status_code != 401, route
+    for route in FORM:
+        answer = _call(_with_cookie(app, access_token), route)
+        assert (answer.status_code, answer.json["error_code"]) == (403, "FORM_NOT_SHOWN"), route
 
 
 def test_cookie_alone_changes_nothing_through_a_public_route(

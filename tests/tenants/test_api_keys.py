@@ -168,8 +168,13 @@ def test_key_manages_neither_sessions_nor_keys(web: Instance) -> None:
         "DELETE /api/auth/sessions/<session_id>",
         "GET /api/auth/api-keys",
         "GET /api/auth/sessions",
+        "GET /api/desk",
+        "GET /api/desk/ask",
+        "GET /api/desk/files",
         "POST /api/auth/api-keys",
         "POST /api/auth/logout-all",
+        "POST /api/desk/files",
+        "POST /api/desk/sign-out",
     ]
 
 

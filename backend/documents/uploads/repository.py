@@ -40,6 +40,14 @@ class NewUpload:
     classification: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a workspace's files are: of `total` handed in since the oldest that still waits, `waiting` do."""
+
+    waiting: int
+    total: int
+
+
 _TAKE: Final = text(
     """
     SELECT id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
@@ -170,6 +178,20 @@ class UploadRepository:
             query = query.where(Upload.state == state)
         query = query.order_by(Upload.created_at.desc(), Upload.id.desc())
         return self._session.scalars(query.limit(limit).offset(offset)).all()
+
+    def reading(self, tenant_id: UUID) -> Reading:
+        """How far those handed in last are."""
+        oldest = (
+            select(func.min(Upload.created_at))
+            .where(Upload.tenant_id == tenant_id, Upload.state == "waiting")
+            .scalar_subquery()
+        )
+        waiting, total = self._session.execute(
+            select(func.count().filter(Upload.state == "waiting"), func.count()).where(
+                Upload.tenant_id == tenant_id, Upload.created_at >= oldest
+            )
+        ).one()
+        return Reading(waiting, total)
 
     def usage(self, tenant_id: UUID) -> tuple[int, int]:
         """(files, bytes) kept."""

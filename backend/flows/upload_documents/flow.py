@@ -15,7 +15,7 @@ from backend.db.notify import Channel
 from backend.db.transaction import Database, Session
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import NewUpload, UploadRepository
-from backend.errors import Unprocessable
+from backend.errors import Invalid, Unprocessable
 from backend.jobs.repository import JobRepository
 from backend.outside.fetch import Fetcher
 
@@ -31,6 +31,10 @@ MAX_ATTEMPTS: Final = 4
 #: A hint may be lost: the rows are read this often even without one.
 _POLL_SECONDS: Final = 0.5
 _FETCH_SECONDS: Final = 30.0
+
+
+class NothingUploaded(Invalid):
+    """Send one or more files as parts called `files`, or JSON with `title` and `content`."""
 
 
 class NothingThere(Unprocessable):

@@ -13,17 +13,13 @@ from backend.documents.models import Upload
 from backend.documents.uploads.repository import MOST_FILES, NewUpload
 from backend.documents.views import Classification
 from backend.errors import Invalid
-from backend.flows.upload_documents.flow import fetch_upload, new_upload, take_in, wait_for
+from backend.flows.upload_documents.flow import NothingUploaded, fetch_upload, new_upload, take_in, wait_for
 from backend.outside.fetch import Fetcher
 from backend.web import Answer, answer, editor, problem, services
 
 api = APIBlueprint(
     "upload_documents", __name__, abp_tags=[Tag(name="documents", description="What is known")]
 )
-
-
-class NothingUploaded(Invalid):
-    """Send one or more files as parts called `files`, or JSON with `title` and `content`."""
 
 
 class TooManyFiles(Invalid):

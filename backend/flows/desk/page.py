@@ -1,0 +1,211 @@
+"""How the desk's pages look. All text in them is escaped here; links lead to this server only."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from backend.documents.models import Upload
+from backend.documents.uploads.repository import Reading
+from backend.flows.ask.views import CitationView, SearchAnswer, SourceView
+from backend.pages import page
+from backend.search.plain import visible
+
+ASK: Final = "/api/desk/ask"
+DESK: Final = "/api/desk"
+FILES: Final = "/api/desk/files"
+SIGN_OUT: Final = "/api/desk/sign-out"
+
+#: Sources that are shown under an answer.
+_SOURCES: Final = 10
+#: Files of one page of the list.
+FILES_SHOWN: Final = 100
+_REFRESH_SECONDS: Final = 2
+_MARKER = re.compile(r"\[Source (\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page of the desk has: whose it is, and the confirmation its forms carry."""
+
+    workspace: str
+    email: str
+    confirmation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A page of the list of files, the newest first; `most_bytes` may come at once."""
+
+    shown: Sequence[Upload]
+    offset: int
+    has_more: bool
+    reading: Reading
+    most_bytes: int
+    is_adding: bool
+    """Whether the form is wanted though files are being read: then the page does not fetch itself anew."""
+
+
+def ask_page(frame: Frame, question: str, answer: SearchAnswer | None, *, message: str = "") -> str:
+    """The form for a question and, if one was asked, its answer with the sources."""
+    body = f"""<h1>Ask your documents</h1>
+{_warning(message)}<form class="ask" method="get" action="{ASK}" role="search">
+<label class="hidden" for="q">Question</label>
+<input type="search" id="q" name="q" value="{escape(question)}" maxlength="4000" required autofocus>
+<button type="submit">Ask</button>
+</form>
+"""
+    if answer is not None:
+        body += _answer(answer)
+    return page(question or "Ask", _navigation(frame, here=DESK) + body, is_wide=True)
+
+
+def files_page(frame: Frame, files: Files, *, may_add: bool, message: str = "") -> str:
+    """The form for files and folders, and what became of those handed in."""
+    is_reading = files.reading.waiting > 0
+    shows_form = may_add and (not is_reading or files.is_adding)
+    body = f"<h1>Files</h1>\n{_warning(message)}"
+    if is_reading:
+        done = files.reading.total - files.reading.waiting
+        body += (
+            f'<p><label>{done} of {files.reading.total} read <progress value="{done}"'
+            f' max="{files.reading.total}"></progress></label></p>\n'
+        )
+    if shows_form:
+        body += _form(frame, files.most_bytes)
+    elif may_add:
+        body += f'<p><a href="{FILES}?add=1">Hand in more</a></p>\n'
+    body += _list(files)
+    # What somebody has chosen in the form would be gone.
+    is_followed = is_reading and not shows_form
+    head = f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">' if is_followed else ""
+    return page("Files", _navigation(frame, here=FILES) + body, head=head, is_wide=True)
+
+
+def _navigation(frame: Frame, *, here: str) -> str:
+    links = "".join(
+        f'<a href="{address}"{" aria-current=page" if address == here else ""}>{words}</a>'
+        for address, words in ((DESK, "Ask"), (FILES, "Files"))
+    )
+    who = f"<bdi>{escape(visible(frame.email))}</bdi>, <bdi>{escape(visible(frame.workspace))}</bdi>"
+    return f"""<nav>{links}<span class="who">{who}</span>
+<form method="post" action="{SIGN_OUT}"><input type="hidden" name="confirmation" value="{escape(frame.confirmation)}">
+<button class="button no" type="submit">Sign out</button></form></nav>
+"""
+
+
+def _warning(message: str) -> str:
+    return f'<p class="warning" role="alert">{escape(message)}</p>\n' if message else ""
+
+
+# -- answers
+
+
+def _answer(answer: SearchAnswer) -> str:
+    searched = ""
+    if answer.corrections:
+        meant = ", ".join(
+            f"<em>{escape(one['to'])}</em> for <em>{escape(one['from'])}</em>" for one in answer.corrections
+        )
+        searched = f'<p class="note">Searched for {meant}.</p>\n'
+    return f"""{searched}<section aria-label="Answer">
+<p class="answer">{_with_links(answer.answer, answer.citations)}</p>
+</section>
+{_sources(answer)}"""
+
+
+def _with_links(text: str, citations: Sequence[CitationView]) -> str:
+    """The answer's text, each marker a link that opens the document at the sentence."""
+    pieces: list[str] = []
+    done = 0
+    # There is a citation for each marker, in their order.
+    for marker, cited in zip(_MARKER.finditer(text), citations, strict=False):
+        pieces.append(escape(text[done : marker.start()]).rstrip(" "))
+        pieces.append(
+            f' <a class="cite" href="{_address(cited.view_url)}" target="_blank" rel="noopener"'
+            f' title="{escape(visible(cited.sentence))}">{cited.source}</a>'
+        )
+        done = marker.end()
+    return "".join((*pieces, escape(text[done:])))
+
+
+def _sources(answer: SearchAnswer) -> str:
+    if not answer.citations:
+        if not answer.sources:
+            return ""
+        heading, numbers = "Nearest passages", [*range(1, len(answer.sources) + 1)]
+    else:
+        heading = "Sources"
+        cited = dict.fromkeys(one.source for one in answer.citations)
+        numbers = [*cited, *(n for n in range(1, len(answer.sources) + 1) if n not in cited)]
+    items = "\n".join(_source(n, answer.sources[n - 1]) for n in numbers[:_SOURCES])
+    return f'<h2>{heading}</h2>\n<ul class="sources">\n{items}\n</ul>\n'
+
+
+def _source(number: int, source: SourceView) -> str:
+    place = [escape(visible(heading)) for heading in source.heading_path]
+    if source.page is not None:
+        place.append(f"page {source.page}")
+    where = f' <span class="note">{" › ".join(place)}</span>' if place else ""
+    title = escape(visible(source.title)) or "Untitled"
+    preview = escape(visible(source.content_preview)).strip()
+    return (
+        f'<li><span class="number">{number}</span> <a href="{_address(source.view_url)}" target="_blank" rel="noopener">'
+        f"<bdi>{title}</bdi></a>{where}<blockquote>{preview} …</blockquote></li>"
+    )
+
+
+def _address(view_url: str) -> str:
+    """The same document on the instance that is being talked to."""
+    parts = urlsplit(view_url)
+    return escape(f"{parts.path}?{parts.query}#{parts.fragment}")
+
+
+# -- files
+
+
+def _form(frame: Frame, most_bytes: int) -> str:
+    return f"""<form method="post" action="{FILES}" enctype="multipart/form-data">
+<input type="hidden" name="confirmation" value="{escape(frame.confirmation)}">
+<label>Files<input type="file" name="files" multiple></label>
+<label>or a whole folder<input type="file" name="files" multiple webkitdirectory></label>
+<button type="submit">Hand in</button>
+<p class="note">Up to {most_bytes // (1024 * 1024)} MB at once. Drop files or a folder on the fields, or choose them.</p>
+</form>
+"""
+
+
+def _list(files: Files) -> str:
+    if not files.shown:
+        return "<p>Nothing was handed in yet.</p>\n" if not files.offset else "<p>No more files.</p>\n"
+    rows = "\n".join(_row(upload) for upload in files.shown)
+    links = ""
+    if files.offset:
+        links += _page_link(max(0, files.offset - FILES_SHOWN), "Newer")
+    if files.has_more:
+        links += _page_link(files.offset + FILES_SHOWN, "Older")
+    return f"""<table>
+<thead><tr><th scope="col">File</th><th scope="col">What became of it</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+{f'<p class="pages">{links}</p>' if links else ""}"""
+
+
+def _row(upload: Upload) -> str:
+    name = f"<bdi>{escape(visible(upload.title or upload.file_name))}</bdi>"
+    if upload.state == "stored":
+        name = f'<a href="/api/document/{upload.id}/view" target="_blank" rel="noopener">{name}</a>'
+        became = "Can be asked for"
+    elif upload.state == "failed":
+        became = f'<span class="failed">{escape(visible(upload.reason or "It could not be read."))}</span>'
+    else:
+        became = "Being read …"
+    return f"<tr><td>{name}</td><td>{became}</td></tr>"
+
+
+def _page_link(offset: int, words: str) -> str:
+    return f'<a href="{FILES}?{urlencode({"offset": offset})}">{words}</a> '

@@ -1,0 +1,182 @@
+"""/api/desk: asking and handing in files, as pages."""
+
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from backend.configs.schemas import UploadConfig
+from backend.documents.uploads.repository import MOST_FILES, NewUpload, UploadRepository
+from backend.errors import StateError
+from backend.flows.ask.flow import find, write
+from backend.flows.ask.log import log_search
+from backend.flows.ask.views import SearchAnswer, answer_view
+from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page
+from backend.flows.upload_documents.flow import NothingUploaded, new_upload, take_in
+from backend.tenants.repository import SessionRepository
+from backend.tenants.sign_in import SIGN_IN
+from backend.web import (
+    DESK,
+    SESSION_COOKIE,
+    asks_from_here,
+    cookie_allowed,
+    editor,
+    form_allowed,
+    form_confirmation,
+    html,
+    principal,
+    services,
+    session_only,
+    shows_pages,
+    status_of,
+)
+
+api = APIBlueprint(
+    "desk", __name__, abp_tags=[Tag(name="desk", description="Pages for people without a client")]
+)
+
+
+class Asked(BaseModel):
+    q: str = Field("", max_length=4000)
+
+
+class Listing(BaseModel):
+    offset: int = Field(0, ge=0, le=100_000)
+    add: Literal["0", "1"] = Field("0", description="1: the form is wanted, also while files are being read")
+
+
+@api.get("/api/desk", responses={200: None})
+@cookie_allowed
+@session_only
+@shows_pages
+def desk() -> Response:
+    """A page to ask on."""
+    return _page(ask_page(_frame(), "", None))
+
+
+@api.get("/api/desk/ask", responses={200: None})
+@cookie_allowed
+@session_only
+@shows_pages
+def ask_on_page(query: Asked) -> Response:
+    """The answer to `q` as a page, each citation a link to its place. A link from another site only fills the form in."""
+    # No text in Postgres holds a NUL.
+    question = query.q.replace("\0", " ").strip()
+    if not question or not asks_from_here():
+        return _page(ask_page(_frame(), question, None))
+    try:
+        return _page(ask_page(_frame(), question, _answer(question)))
+    except StateError as error:
+        return _page(ask_page(_frame(), question, None, message=error.message), status_of(error))
+
+
+@api.get("/api/desk/files", responses={200: None})
+@cookie_allowed
+@session_only
+@shows_pages
+def show_files(query: Listing) -> Response:
+    """A page with what became of the files handed in, and a form for more; it follows those that are being read."""
+    return _files_page(query)
+
+
+@api.post("/api/desk/files", responses={303: None})
+@form_allowed
+@session_only
+@shows_pages
+def hand_in() -> Response:
+    """The page's form: keeps the files, which a worker then reads, and goes back to the page."""
+    who = editor()
+    s = services()
+    quota = s.configs.current(who.tenant_id, UploadConfig).quota_bytes
+    files = list(_chosen())
+    try:
+        if not files:
+            raise NothingUploaded("Choose one or more files, or a folder that is not empty.")
+        for start in range(0, len(files), MOST_FILES):
+            batch = files[start : start + MOST_FILES]
+            take_in(s.db, who.tenant_id, batch, by=who.user_id, quota_bytes=quota)
+    except StateError as error:
+        return _files_page(Listing(add="1"), message=error.message, status=status_of(error))
+    return Response(status=303, headers={"Location": FILES})
+
+
+@api.post("/api/desk/sign-out", responses={303: None})
+@form_allowed
+@session_only
+@shows_pages
+def sign_out() -> Response:
+    """The pages' form: ends the session on every instance, and asks who is next."""
+    who = principal()
+    with services().db.transaction(who.tenant_id) as session:
+        SessionRepository(session).end(who.tenant_id, who.in_session, reason="logged_out")
+    response = Response(status=303, headers={"Location": f"{SIGN_IN}?next={DESK}"})
+    response.delete_cookie(SESSION_COOKIE, path="/api")
+    return response
+
+
+def _answer(question: str) -> SearchAnswer:
+    who = principal()
+    s = services()
+    started = time.perf_counter()
+    found = find(
+        s.db,
+        s.asking_embedder(who.tenant_id),
+        who.tenant_id,
+        question,
+        expand=s.lexicon.expand,
+        count_words=s.lexicon.count_words,
+        vocabulary=s.vocabulary,
+        reranker=s.reranker,
+    )
+    reply = write(found, s.chat_model)
+    seconds = time.perf_counter() - started
+    search_id = log_search(
+        s.db, s.configs, who.tenant_id, who.user_id, query=question, reply=reply, seconds=seconds
+    )
+    return answer_view(
+        question,
+        reply,
+        public_url=s.settings.public_url,
+        seconds=seconds,
+        search_id=search_id,
+        conversation_id=None,
+        with_sources=True,
+    )
+
+
+def _files_page(query: Listing, *, message: str = "", status: int = 200) -> Response:
+    who = principal()
+    with services().db.transaction(who.tenant_id) as session:
+        uploads = UploadRepository(session)
+        rows = uploads.list_newest(who.tenant_id, limit=FILES_SHOWN + 1, offset=query.offset)
+        reading = uploads.reading(who.tenant_id)
+    files = Files(
+        shown=rows[:FILES_SHOWN],
+        offset=query.offset,
+        has_more=len(rows) > FILES_SHOWN,
+        reading=reading,
+        most_bytes=services().settings.max_request_bytes,
+        is_adding=query.add == "1",
+    )
+    return _page(files_page(_frame(), files, may_add=who.user.role != "viewer", message=message), status)
+
+
+def _chosen() -> Iterator[NewUpload]:
+    """Files of the form; what a folder hides is not handed in."""
+    for part in request.files.getlist("files"):
+        # A field without a chosen file sends a part without a name.
+        name = (part.filename or "").replace("\\", "/")
+        if name and not any(piece.startswith(".") for piece in name.split("/")):
+            yield new_upload(part.stream.read(), file_name=name, mime_type=part.mimetype or "")
+
+
+def _frame() -> Frame:
+    who = principal()
+    return Frame(workspace=who.tenant.name, email=who.user.email, confirmation=form_confirmation())
+
+
+def _page(text: str, status: int = 200) -> Response:
+    return html(text, status, form_action="'self'")

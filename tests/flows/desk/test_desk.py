@@ -1,0 +1,205 @@
+"""The desk's pages, as a browser asks for them and for whom they are."""
+
+import html
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from backend.documents.repository import DocumentRepository
+from backend.searches.repository import SearchRepository as SearchLog
+from backend.web import SESSION_COOKIE
+from tests.conftest import TestDatabase
+from tests.documents.conftest import MakeDocument
+from tests.documents.conftest import embedder as embedder
+from tests.documents.conftest import make_document as make_document
+from tests.flows.upload_documents.scene import Bench
+from tests.tenants.instances import Instance, Person, problem, web_instance
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
+HOSTILE = '<script>alert(1)</script> & "Sons"'
+
+
+@pytest.fixture
+def web(database: TestDatabase) -> Iterator[Instance]:
+    with web_instance(database, "desk", RATE_LIMITS="search=off") as instance:
+        yield instance
+
+
+def browser_of(web: Instance, person: Person) -> FlaskClient:
+    browser = web.browser()
+    browser.set_cookie(SESSION_COOKIE, person.access_token, path="/api")
+    return browser
+
+
+def shown(browser: FlaskClient, path: str, status: int = 200, **more: Any) -> str:
+    answer = browser.get(path, headers={**HTML, **more.pop("headers", {})}, **more)
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "text/html"
+    assert "script" not in answer.headers["Content-Security-Policy"].replace("default-src", "")
+    assert "<script" not in answer.text
+    return answer.text
+
+
+def confirmation(text: str) -> str:
+    found = re.search(r'name="confirmation" value="([0-9a-f]+)"', text)
+    assert found is not None
+    return found[1]
+
+
+def hand_in(browser: FlaskClient, given: str, files: dict[str, bytes], **headers: str) -> TestResponse:
+    data = {"confirmation": given, "files": [(io.BytesIO(body), name) for name, body in files.items()]}
+    return browser.post("/api/desk/files", data=data, headers={**HTML, **headers})
+
+
+def test_browser_at_the_front_door_is_led_to_the_desk_and_asked_who_it_is(web: Instance) -> None:
+    browser = web.browser()
+    assert browser.get("/").get_json()["name"] == "Second Brain"
+    led = browser.get("/", headers=HTML)
+    assert (led.status_code, led.headers["Location"]) == (302, "/api/desk")
+    text = shown(browser, "/api/desk", 401)
+    assert 'name="next" value="/api/desk"' in text
+    assert 'name="next" value="/api/desk/ask?q=why%3F"' in shown(browser, "/api/desk/ask?q=why%3F", 401)
+
+
+def test_answer_links_each_citation_to_its_place(
+    web: Instance, database: TestDatabase, make_document: MakeDocument
+) -> None:
+    person = web.sign_in()
+    text = "Some words first.\n\nThe ferry to the island leaves at noon from pier seven."
+    with database.db.transaction(person.tenant_id) as session:
+        document = make_document("ferry", text, title=HOSTILE)
+        document_id = DocumentRepository(session).store(person.tenant_id, None, document)
+    browser = browser_of(web, person)
+    found = shown(browser, "/api/desk/ask?q=When+does+the+ferry+to+the+island+leave%3F")
+    assert "leaves at noon from pier seven." in found
+    assert html.escape(HOSTILE) in found
+    cited = re.search(r'class="cite" href="([^"]+)"', found)
+    assert cited is not None
+    link = html.unescape(cited[1])
+    start = text.index("The ferry")
+    assert link == f"/api/document/{document_id}/view?start={start}&end={len(text)}#passage"
+    assert '<mark id="passage">The ferry' in browser.get(link, headers=HTML).text
+    # It is in the log like any other question.
+    with database.db.transaction(person.tenant_id) as session:
+        newest = SearchLog(session).list_newest(person.tenant_id, limit=1)
+    assert [row.query for row in newest] == ["When does the ferry to the island leave?"]
+
+
+@pytest.mark.parametrize("question", ["", "%20", "%00"])
+def test_nothing_asked_shows_the_form(web: Instance, question: str) -> None:
+    text = shown(browser_of(web, web.sign_in()), f"/api/desk/ask?q={question}")
+    assert 'aria-label="Answer"' not in text
+
+
+def test_link_of_another_site_fills_the_form_in_but_does_not_ask(web: Instance) -> None:
+    browser = browser_of(web, web.sign_in())
+    path = "/api/desk/ask?q=%22%3E%3Cscript%3Ex"
+    text = shown(browser, path, headers={"Sec-Fetch-Site": "cross-site"})
+    assert 'value="&quot;&gt;&lt;script&gt;x"' in text
+    assert 'aria-label="Answer"' not in text
+    assert 'aria-label="Answer"' in shown(browser, path, headers={"Sec-Fetch-Site": "none"})
+
+
+def test_files_are_followed_until_each_is_read_or_says_why_not(
+    web: Instance, database: TestDatabase, embedder: Any
+) -> None:
+    browser = browser_of(web, web.sign_in())
+    page = shown(browser, "/api/desk/files")
+    assert "Nothing was handed in yet." in page
+    files = {
+        "notes/ferry.md": b"# Ferry\n\nIt leaves at noon.",
+        "notes/deep/empty.txt": b"",
+        "notes/.hidden/secret.md": b"# Not for others",
+        "notes/.DS_Store": b"x",
+    }
+    sent = hand_in(browser, confirmation(page), files)
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/api/desk/files")
+    waiting = shown(browser, "/api/desk/files")
+    assert "0 of 2 read" in waiting
+    assert '<meta http-equiv="refresh"' in waiting
+    assert 'type="file"' not in waiting
+    adding = shown(browser, "/api/desk/files?add=1")
+    assert '<meta http-equiv="refresh"' not in adding
+    assert 'type="file"' in adding
+
+    Bench(database, embedder).work()
+    over = shown(browser, "/api/desk/files")
+    assert '<meta http-equiv="refresh"' not in over
+    assert "Can be asked for" in over
+    assert '<span class="failed">This file is empty' in over
+    assert "secret" not in over
+    assert "DS_Store" not in over
+    assert "It leaves at noon." in shown(browser, "/api/desk/ask?q=When+does+the+ferry+leave%3F")
+
+
+def test_more_files_than_one_request_of_the_api_may_bring_are_taken(web: Instance) -> None:
+    browser = browser_of(web, web.sign_in())
+    files = {f"{n}.md": f"# Note {n}".encode() for n in range(120)}
+    assert hand_in(browser, confirmation(shown(browser, "/api/desk/files")), files).status_code == 303
+    newest = shown(browser, "/api/desk/files")
+    assert "0 of 120 read" in newest
+    assert newest.count("Being read") == 100
+    assert shown(browser, "/api/desk/files?offset=100").count("Being read") == 20
+
+
+def test_no_file_and_no_room_are_said_on_the_page(web: Instance) -> None:
+    person = web.sign_in()
+    browser = browser_of(web, person)
+    given = confirmation(shown(browser, "/api/desk/files"))
+    empty = hand_in(browser, given, {})
+    assert empty.status_code == 400
+    assert "Choose one or more files" in empty.text
+    web.ok("PUT", "/api/admin/config/uploads", person, json={"settings": {"quota_bytes": 1024 * 1024}})
+    full = hand_in(browser, given, {"a.txt": b"x" * 1_100_000})
+    assert full.status_code == 413
+    assert "used up" in full.text
+
+
+def test_form_is_good_for_its_own_session_and_site_alone(web: Instance) -> None:
+    person, other = web.sign_in(), web.sign_in()
+    browser = browser_of(web, person)
+    given = confirmation(shown(browser, "/api/desk/files"))
+    strangers = confirmation(shown(browser_of(web, other), "/api/desk/files"))
+    files = {"a.txt": b"words"}
+    for refused in (
+        hand_in(browser, "", files, Accept="*/*"),
+        hand_in(browser, "zz", files, Accept="*/*"),
+        hand_in(browser, strangers, files, Accept="*/*"),
+        hand_in(browser, given[:16], files, Accept="*/*"),
+        hand_in(browser, given, files, Accept="*/*", **{"Sec-Fetch-Site": "same-site"}),
+    ):
+        problem(refused, 403, "FORM_NOT_SHOWN")
+    problem(hand_in(web.browser(), given, files, Accept="*/*"), 401, "AUTH_REQUIRED")
+    assert "Nothing was handed in yet." in shown(browser, "/api/desk/files")
+
+
+def test_viewer_looks_and_hands_nothing_in(web: Instance) -> None:
+    viewer = web.colleague(web.sign_in(), role="viewer")
+    browser = browser_of(web, viewer)
+    page = shown(browser, "/api/desk/files")
+    assert 'type="file"' not in page
+    refused = hand_in(browser, confirmation(page), {"a.txt": b"words"})
+    assert refused.status_code == 403
+    assert "Viewers of a workspace" in refused.text
+
+
+def test_files_of_one_workspace_are_shown_in_no_other(web: Instance) -> None:
+    browser = browser_of(web, web.sign_in())
+    hand_in(browser, confirmation(shown(browser, "/api/desk/files")), {"plan.md": b"# Plan"})
+    assert "plan.md" in shown(browser, "/api/desk/files")
+    assert "plan.md" not in shown(browser_of(web, web.sign_in()), "/api/desk/files")
+
+
+def test_signing_out_ends_the_session(web: Instance) -> None:
+    person = web.sign_in()
+    browser = browser_of(web, person)
+    given = confirmation(shown(browser, "/api/desk"))
+    left = browser.post("/api/desk/sign-out", data={"confirmation": given}, headers=HTML)
+    assert (left.status_code, left.headers["Location"]) == (303, "/api/auth/sign-in?next=/api/desk")
+    problem(web.call("GET", "/api/auth/me", person), 401)
+    shown(browser, "/api/desk", 401)
