@@ -282,7 +282,7 @@ def _demo(settings: Settings, supervisor: "object") -> None:
     base = f"http://localhost:{settings.port}"
     supervisor.say(
         f"Demo workspace: {login['email']} / {login['password']}\n"
-        "Ask it something:\n"
+        f"Ask it something at {base}/api/desk, or here:\n"
         f"  TOKEN=$(curl -s {base}/api/auth/login -H 'Content-Type: application/json' \\\n"
         f"    -d '{json.dumps(login)}' | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"tokens\"][\"access_token\"])')\n"
         f"  curl -s {base}/api/search -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n"

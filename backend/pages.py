@@ -41,7 +41,7 @@ nav { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center; m
 nav a[aria-current] { color: inherit; font-weight: 600; text-decoration: none }
 nav .who { margin-left: auto; color: var(--soft); font-size: .875rem; overflow-wrap: anywhere }
 nav form { margin: 0 }
-nav button { padding: .25rem .75rem; font-weight: 400; font-size: .875rem }
+nav .button { padding: .25rem .75rem; font-weight: 400; font-size: .875rem }
 h2 { margin: 2rem 0 .75rem; font-size: 1.125rem }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 .ask { flex-wrap: nowrap; margin: 0 0 1.5rem }
@@ -60,6 +60,7 @@ th { color: var(--soft); font-size: .875rem; font-weight: 400 }
 td:first-child { width: 40% }
 .failed { color: var(--alarm) }
 progress { display: block; width: 100%; margin-top: .25rem; accent-color: var(--accent) }
+.upload { margin-bottom: 1.5rem }
 .pages { display: flex; gap: 1rem; margin-top: 1rem }
 .warning { padding: .75rem 1rem; border-left: .25rem solid var(--alarm); border-radius: .25rem;
   background: var(--alarm-ground); overflow-wrap: anywhere }

@@ -161,6 +161,7 @@ def _introduce(supervisor: Supervisor, settings: Settings, plan: Plan, seconds: 
         f"Ready after {seconds:.1f} s.\n"
         f"  API          {shared}   ({INSTANCES} instances share it; the kernel balances)\n"
         f"  one by one   {'   '.join(plan.addresses)}\n"
+        f"  in a browser {shared}/api/desk   (ask, check citations, hand files in)\n"
         f"  health       {shared}/api/health      description  {shared}/openapi.json\n"
         "  database     .venv/bin/secondbrain psql, then for example: TABLE ops.sync_runs;\n"
         "Ctrl-C stops everything; the data stays."

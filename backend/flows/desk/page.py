@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import shorten
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -11,7 +12,8 @@ from backend.documents.models import Upload
 from backend.documents.uploads.repository import Reading
 from backend.flows.ask.views import CitationView, SearchAnswer, SourceView
 from backend.pages import page
-from backend.search.plain import visible
+from backend.search.plain import plain, visible
+from backend.search.sentences import split_sentences
 
 ASK: Final = "/api/desk/ask"
 DESK: Final = "/api/desk"
@@ -20,6 +22,8 @@ SIGN_OUT: Final = "/api/desk/sign-out"
 
 #: Sources that are shown under an answer.
 _SOURCES: Final = 10
+#: Characters of a passage that are shown there.
+_PREVIEW: Final = 300
 #: Files of one page of the list.
 FILES_SHOWN: Final = 100
 _REFRESH_SECONDS: Final = 2
@@ -145,16 +149,21 @@ def _sources(answer: SearchAnswer) -> str:
 
 
 def _source(number: int, source: SourceView) -> str:
-    place = [escape(visible(heading)) for heading in source.heading_path]
+    place = [escape(visible(heading)) for heading in source.heading_path if heading != source.title]
     if source.page is not None:
         place.append(f"page {source.page}")
     where = f' <span class="note">{" › ".join(place)}</span>' if place else ""
     title = escape(visible(source.title)) or "Untitled"
-    preview = escape(visible(source.content_preview)).strip()
     return (
         f'<li><span class="number">{number}</span> <a href="{_address(source.view_url)}" target="_blank" rel="noopener">'
-        f"<bdi>{title}</bdi></a>{where}<blockquote>{preview} …</blockquote></li>"
+        f"<bdi>{title}</bdi></a>{where}<blockquote>{escape(_beginning(source.content))}</blockquote></li>"
     )
+
+
+def _beginning(passage: str) -> str:
+    """How a passage begins, without its headings and marks."""
+    words = " ".join(sentence.text for sentence in split_sentences(passage)) or plain(passage)
+    return shorten(words, _PREVIEW, placeholder=" …")
 
 
 def _address(view_url: str) -> str:
@@ -167,7 +176,7 @@ def _address(view_url: str) -> str:
 
 
 def _form(frame: Frame, most_bytes: int) -> str:
-    return f"""<form method="post" action="{FILES}" enctype="multipart/form-data">
+    return f"""<form class="upload" method="post" action="{FILES}" enctype="multipart/form-data">
 <input type="hidden" name="confirmation" value="{escape(frame.confirmation)}">
 <label>Files<input type="file" name="files" multiple></label>
 <label>or a whole folder<input type="file" name="files" multiple webkitdirectory></label>
@@ -180,7 +189,9 @@ def _form(frame: Frame, most_bytes: int) -> str:
 def _list(files: Files) -> str:
     if not files.shown:
         return "<p>Nothing was handed in yet.</p>\n" if not files.offset else "<p>No more files.</p>\n"
-    rows = "\n".join(_row(upload) for upload in files.shown)
+    # What somebody may have to do something about comes first.
+    ordered = sorted(files.shown, key=lambda upload: ("failed", "waiting", "stored").index(upload.state))
+    rows = "\n".join(_row(upload) for upload in ordered)
     links = ""
     if files.offset:
         links += _page_link(max(0, files.offset - FILES_SHOWN), "Newer")
@@ -199,7 +210,7 @@ def _row(upload: Upload) -> str:
     name = f"<bdi>{escape(visible(upload.title or upload.file_name))}</bdi>"
     if upload.state == "stored":
         name = f'<a href="/api/document/{upload.id}/view" target="_blank" rel="noopener">{name}</a>'
-        became = "Can be asked for"
+        became = "Ready"
     elif upload.state == "failed":
         became = f'<span class="failed">{escape(visible(upload.reason or "It could not be read."))}</span>'
     else:

@@ -10,8 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from backend.configs.repository import ConfigRepository
+from backend.configs.schemas import UploadConfig
 from backend.documents.repository import DocumentRepository
-from backend.searches.repository import SearchRepository as SearchLog
+from backend.searches.repository import SearchLogRepository
 from backend.web import SESSION_COOKIE
 from tests.conftest import TestDatabase
 from tests.documents.conftest import MakeDocument
@@ -86,8 +88,8 @@ def test_answer_links_each_citation_to_its_place(
     assert '<mark id="passage">The ferry' in browser.get(link, headers=HTML).text
     # It is in the log like any other question.
     with database.db.transaction(person.tenant_id) as session:
-        newest = SearchLog(session).list_newest(person.tenant_id, limit=1)
-    assert [row.query for row in newest] == ["When does the ferry to the island leave?"]
+        newest = SearchLogRepository(session).list_newest(person.tenant_id, limit=1)
+    assert [search.query for search, _, _ in newest] == ["When does the ferry to the island leave?"]
 
 
 @pytest.mark.parametrize("question", ["", "%20", "%00"])
@@ -130,8 +132,8 @@ def test_files_are_followed_until_each_is_read_or_says_why_not(
     Bench(database, embedder).work()
     over = shown(browser, "/api/desk/files")
     assert '<meta http-equiv="refresh"' not in over
-    assert "Can be asked for" in over
-    assert '<span class="failed">This file is empty' in over
+    assert "<td>Ready</td>" in over
+    assert '<span class="failed">The document contains no text.' in over
     assert "secret" not in over
     assert "DS_Store" not in over
     assert "It leaves at noon." in shown(browser, "/api/desk/ask?q=When+does+the+ferry+leave%3F")
@@ -154,8 +156,9 @@ def test_no_file_and_no_room_are_said_on_the_page(web: Instance) -> None:
     empty = hand_in(browser, given, {})
     assert empty.status_code == 400
     assert "Choose one or more files" in empty.text
-    web.ok("PUT", "/api/admin/config/uploads", person, json={"settings": {"quota_bytes": 1024 * 1024}})
-    full = hand_in(browser, given, {"a.txt": b"x" * 1_100_000})
+    with web.services.db.transaction(person.tenant_id) as session:
+        ConfigRepository(session).publish(person.tenant_id, UploadConfig(quota_bytes=10), expected=None)
+    full = hand_in(browser, given, {"a.txt": b"Eleven bytes"})
     assert full.status_code == 413
     assert "used up" in full.text
 
@@ -201,5 +204,5 @@ def test_signing_out_ends_the_session(web: Instance) -> None:
     given = confirmation(shown(browser, "/api/desk"))
     left = browser.post("/api/desk/sign-out", data={"confirmation": given}, headers=HTML)
     assert (left.status_code, left.headers["Location"]) == (303, "/api/auth/sign-in?next=/api/desk")
-    problem(web.call("GET", "/api/auth/me", person), 401)
+    problem(web.call("GET", "/api/auth/me", person), 401, "SESSION_REVOKED")
     shown(browser, "/api/desk", 401)
