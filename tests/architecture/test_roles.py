@@ -19,6 +19,7 @@ FOR_EVERYBODY: Final = MappingProxyType(
         ("POST", "/api/search/stream"): "the same",
         ("POST", "/api/auth/logout-all"): "one's own sessions",
         ("POST", "/api/desk/sign-out"): "one's own session",
+        ("POST", "/api/desk/feedback"): "what one thinks of an answer",
         ("DELETE", "/api/auth/sessions/<session_id>"): "one's own sessions",
         ("POST", "/api/auth/api-keys"): "one's own keys, which can do no more than oneself",
         ("DELETE", "/api/auth/api-keys/<key_id>"): "one's own keys",

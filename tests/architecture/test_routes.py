@@ -54,6 +54,7 @@ COOKIE: Final = MappingProxyType(
         ("GET", "/api/desk"): "a page to ask on; only reads",
         ("GET", "/api/desk/ask"): "an answer as a page; changes nothing but the search log",
         ("GET", "/api/desk/files"): "a page about one's files; only reads",
+        ("GET", "/api/desk/open"): "the way to a place in a document; changes nothing but the search log",
         ("GET", "/api/document/<document_id>/view"): "a link in an answer, opened in a browser; only reads",
         (
             "GET",
@@ -65,6 +66,7 @@ COOKIE: Final = MappingProxyType(
 #: Opened by the session cookie together with what only a page of that session has.
 FORM: Final = MappingProxyType(
     {
+        ("POST", "/api/desk/feedback"): "what one thinks of an answer",
         ("POST", "/api/desk/files"): "the desk's form for files",
         ("POST", "/api/desk/sign-out"): "the desk's way out",
     }

@@ -171,8 +171,10 @@ def test_key_manages_neither_sessions_nor_keys(web: Instance) -> None:
         "GET /api/desk",
         "GET /api/desk/ask",
         "GET /api/desk/files",
+        "GET /api/desk/open",
         "POST /api/auth/api-keys",
         "POST /api/auth/logout-all",
+        "POST /api/desk/feedback",
         "POST /api/desk/files",
         "POST /api/desk/sign-out",
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from textwrap import shorten
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import Reading
@@ -17,7 +17,9 @@ from backend.search.sentences import split_sentences
 
 ASK: Final = "/api/desk/ask"
 DESK: Final = "/api/desk"
+FEEDBACK: Final = "/api/desk/feedback"
 FILES: Final = "/api/desk/files"
+OPEN: Final = "/api/desk/open"
 SIGN_OUT: Final = "/api/desk/sign-out"
 
 #: Sources that are shown under an answer.
@@ -62,7 +64,7 @@ def ask_page(frame: Frame, question: str, answer: SearchAnswer | None, *, messag
 </form>
 """
     if answer is not None:
-        body += _answer(answer)
+        body += _answer(frame, answer)
     return page(question or "Ask", _navigation(frame, here=DESK) + body, is_wide=True)
 
 
@@ -107,7 +109,13 @@ def _warning(message: str) -> str:
 # -- answers
 
 
-def _answer(answer: SearchAnswer) -> str:
+def thanks_page(frame: Frame) -> str:
+    """After somebody has said what an answer was worth."""
+    body = f'<h1>Noted, thank you</h1>\n<p><a href="{DESK}">Ask something else</a></p>\n'
+    return page("Noted", _navigation(frame, here="") + body, is_wide=True)
+
+
+def _answer(frame: Frame, answer: SearchAnswer) -> str:
     searched = ""
     if answer.corrections:
         meant = ", ".join(
@@ -115,20 +123,40 @@ def _answer(answer: SearchAnswer) -> str:
         )
         searched = f'<p class="note">Searched for {meant}.</p>\n'
     return f"""{searched}<section aria-label="Answer">
-<p class="answer">{_with_links(answer.answer, answer.citations)}</p>
+<p class="answer">{_with_links(answer)}</p>
 </section>
-{_sources(answer)}"""
+{_feedback(frame, answer)}{_sources(answer)}"""
 
 
-def _with_links(text: str, citations: Sequence[CitationView]) -> str:
+def _feedback(frame: Frame, answer: SearchAnswer) -> str:
+    """What one thinks of the answer: questions that it did not answer are gaps."""
+    fields = {
+        "confirmation": frame.confirmation,
+        "query": answer.query,
+        "answer": answer.answer,
+        "search_id": answer.search_id or "",
+    }
+    hidden = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in fields.items()
+    )
+    return f"""<form class="feedback" method="post" action="{FEEDBACK}">{hidden}
+<span class="note">Does this answer it?</span>
+<button class="button no" type="submit" name="rating" value="up">Yes</button>
+<button class="button no" type="submit" name="rating" value="down">No</button>
+</form>
+"""
+
+
+def _with_links(answer: SearchAnswer) -> str:
     """The answer's text, each marker a link that opens the document at the sentence."""
+    text = answer.answer
     pieces: list[str] = []
     done = 0
     # There is a citation for each marker, in their order.
-    for marker, cited in zip(_MARKER.finditer(text), citations, strict=False):
+    for marker, cited in zip(_MARKER.finditer(text), answer.citations, strict=False):
         pieces.append(escape(text[done : marker.start()]).rstrip(" "))
         pieces.append(
-            f' <a class="cite" href="{_address(cited.view_url)}" target="_blank" rel="noopener"'
+            f' <a class="cite" href="{_address(answer, cited)}" target="_blank" rel="noopener"'
             f' title="{escape(visible(cited.sentence))}">{cited.source}</a>'
         )
         done = marker.end()
@@ -144,18 +172,18 @@ def _sources(answer: SearchAnswer) -> str:
         heading = "Sources"
         cited = dict.fromkeys(one.source for one in answer.citations)
         numbers = [*cited, *(n for n in range(1, len(answer.sources) + 1) if n not in cited)]
-    items = "\n".join(_source(n, answer.sources[n - 1]) for n in numbers[:_SOURCES])
+    items = "\n".join(_source(n, answer, answer.sources[n - 1]) for n in numbers[:_SOURCES])
     return f'<h2>{heading}</h2>\n<ul class="sources">\n{items}\n</ul>\n'
 
 
-def _source(number: int, source: SourceView) -> str:
+def _source(number: int, answer: SearchAnswer, source: SourceView) -> str:
     place = [escape(visible(heading)) for heading in source.heading_path if heading != source.title]
     if source.page is not None:
         place.append(f"page {source.page}")
     where = f' <span class="note">{" › ".join(place)}</span>' if place else ""
     title = escape(visible(source.title)) or "Untitled"
     return (
-        f'<li><span class="number">{number}</span> <a href="{_address(source.view_url)}" target="_blank" rel="noopener">'
+        f'<li><span class="number">{number}</span> <a href="{_address(answer, source)}" target="_blank" rel="noopener">'
         f"<bdi>{title}</bdi></a>{where}<blockquote>{escape(_beginning(source.content))}</blockquote></li>"
     )
 
@@ -166,10 +194,12 @@ def _beginning(passage: str) -> str:
     return shorten(words, _PREVIEW, placeholder=" …")
 
 
-def _address(view_url: str) -> str:
-    """The same document on the instance that is being talked to."""
-    parts = urlsplit(view_url)
-    return escape(f"{parts.path}?{parts.query}#{parts.fragment}")
+def _address(answer: SearchAnswer, place: CitationView | SourceView) -> str:
+    """Opens the document there; on its way it is noted which search led to it."""
+    query = {"document": place.doc_id, "start": str(place.start_offset), "end": str(place.end_offset)}
+    if answer.search_id is not None:
+        query["search"] = answer.search_id
+    return escape(f"{OPEN}?{urlencode(query)}")
 
 
 # -- files

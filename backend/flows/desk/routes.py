@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
+from uuid import UUID
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
@@ -14,8 +16,9 @@ from backend.errors import StateError
 from backend.flows.ask.flow import find, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.views import SearchAnswer, answer_view
-from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page
+from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page, thanks_page
 from backend.flows.upload_documents.flow import NothingUploaded, new_upload, take_in
+from backend.searches.repository import SearchLogRepository, SearchNotFound
 from backend.tenants.repository import SessionRepository
 from backend.tenants.sign_in import SIGN_IN
 from backend.web import (
@@ -41,6 +44,22 @@ api = APIBlueprint(
 
 class Asked(BaseModel):
     q: str = Field("", max_length=4000)
+
+
+class Opened(BaseModel):
+    """A place in a document, and the search whose answer leads there."""
+
+    document: UUID
+    start: int = Field(ge=0, le=2**31 - 1)
+    end: int = Field(ge=0, le=2**31 - 1)
+    search: UUID | None = None
+
+
+class Rated(BaseModel):
+    rating: Literal["up", "down"]
+    query: str = Field(max_length=4000)
+    answer: str = Field(max_length=50_000)
+    search_id: UUID | None = None
 
 
 class Listing(BaseModel):
@@ -71,6 +90,41 @@ def ask_on_page(query: Asked) -> Response:
         return _page(ask_page(_frame(), question, _answer(question)))
     except StateError as error:
         return _page(ask_page(_frame(), question, None, message=error.message), status_of(error))
+
+
+@api.get("/api/desk/open", responses={303: None})
+@cookie_allowed
+@session_only
+@shows_pages
+def open_place(query: Opened) -> Response:
+    """Goes on to the document's page, and notes that it was opened from an answer."""
+    who = principal()
+    if query.search is not None and asks_from_here():
+        with suppress(SearchNotFound), services().db.transaction(who.tenant_id) as session:
+            SearchLogRepository(session).click(who.tenant_id, who.user_id, query.search, query.document)
+    place = f"/api/document/{query.document}/view?start={query.start}&end={query.end}#passage"
+    return Response(status=303, headers={"Location": place})
+
+
+@api.post("/api/desk/feedback", responses={200: None})
+@form_allowed
+@session_only
+@shows_pages
+def rate() -> Response:
+    """The form under an answer: keeps what somebody thinks of it."""
+    who = principal()
+    body = Rated.model_validate({name: value for name, value in request.form.items() if value})
+    with services().db.transaction(who.tenant_id) as session:
+        SearchLogRepository(session).rate(
+            who.tenant_id,
+            who.user_id,
+            rating=body.rating,
+            query=body.query.strip(),
+            answer=body.answer,
+            source_ids=(),
+            search_id=body.search_id,
+        )
+    return _page(thanks_page(_frame()))
 
 
 @api.get("/api/desk/files", responses={200: None})

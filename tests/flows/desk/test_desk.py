@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from backend.configs.repository import ConfigRepository
 from backend.configs.schemas import UploadConfig
 from backend.documents.repository import DocumentRepository
+from backend.searches.models import Search
 from backend.searches.repository import SearchLogRepository
 from backend.web import SESSION_COOKIE
 from tests.conftest import TestDatabase
@@ -83,13 +84,48 @@ def test_answer_links_each_citation_to_its_place(
     cited = re.search(r'class="cite" href="([^"]+)"', found)
     assert cited is not None
     link = html.unescape(cited[1])
+    assert link.startswith("/api/desk/open?")
     start = text.index("The ferry")
-    assert link == f"/api/document/{document_id}/view?start={start}&end={len(text)}#passage"
-    assert '<mark id="passage">The ferry' in browser.get(link, headers=HTML).text
+    view = f"/api/document/{document_id}/view?start={start}&end={len(text)}#passage"
+    # Another site's link leads there too, but is not the person's own click.
+    led = browser.get(link, headers={**HTML, "Sec-Fetch-Site": "cross-site"})
+    assert (led.status_code, led.headers["Location"]) == (303, view)
+    assert logged(database, person)[0].clicked_document_ids == []
+    led = browser.get(link, headers=HTML)
+    assert (led.status_code, led.headers["Location"]) == (303, view)
+    assert '<mark id="passage">The ferry' in browser.get(view, headers=HTML).text
     # It is in the log like any other question.
+    searches = logged(database, person)
+    assert [search.query for search in searches] == ["When does the ferry to the island leave?"]
+    assert [str(one) for one in searches[0].clicked_document_ids] == [str(document_id)]
+    # A stranger's search is nobody's click.
+    stranger = browser_of(web, web.sign_in())
+    assert stranger.get(link, headers=HTML).status_code == 303
+    assert stranger.get(view, headers=HTML).status_code == 404
+
+
+def logged(database: TestDatabase, person: Person) -> list[Search]:
     with database.db.transaction(person.tenant_id) as session:
-        newest = SearchLogRepository(session).list_newest(person.tenant_id, limit=1)
-    assert [search.query for search, _, _ in newest] == ["When does the ferry to the island leave?"]
+        return [search for search, _, _ in SearchLogRepository(session).list_newest(person.tenant_id)]
+
+
+def test_what_one_thinks_of_an_answer_is_kept(web: Instance, database: TestDatabase) -> None:
+    person = web.sign_in()
+    browser = browser_of(web, person)
+    page = shown(browser, "/api/desk/ask?q=Why%3F+%22%3E%3Cb%3E")
+    fields = dict(
+        re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.partition("feedback")[2])
+    )
+    form = {name: html.unescape(value) for name, value in fields.items()}
+    assert form["query"] == 'Why? "><b>'
+    answer = browser.post("/api/desk/feedback", data={**form, "rating": "down"}, headers=HTML)
+    assert answer.status_code == 200
+    assert "thank you" in answer.text
+    with database.db.transaction(person.tenant_id) as session:
+        rated = SearchLogRepository(session).list_newest(person.tenant_id)
+    assert [(up, down) for _, up, down in rated] == [(0, 1)]
+    wrong = browser.post("/api/desk/feedback", data={**form, "rating": "so-so"}, headers=HTML)
+    assert wrong.status_code == 400
 
 
 @pytest.mark.parametrize("question", ["", "%20", "%00"])
