@@ -61,7 +61,7 @@ td:first-child { width: 40% }
 .failed { color: var(--alarm) }
 progress { display: block; width: 100%; margin-top: .25rem; accent-color: var(--accent) }
 .upload { margin-bottom: 1.5rem }
-.feedback { align-items: center; margin: 0 }
+.feedback { align-items: center; margin: 1rem 0 0 }
 .feedback .button { padding: .25rem .75rem; font-weight: 400; font-size: .875rem }
 .pages { display: flex; gap: 1rem; margin-top: 1rem }
 .warning { padding: .75rem 1rem; border-left: .25rem solid var(--alarm); border-radius: .25rem;

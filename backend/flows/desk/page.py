@@ -119,7 +119,8 @@ def _answer(frame: Frame, answer: SearchAnswer) -> str:
     searched = ""
     if answer.corrections:
         meant = ", ".join(
-            f"<em>{escape(one['to'])}</em> for <em>{escape(one['from'])}</em>" for one in answer.corrections
+            f"<em>{escape(one['to'])}</em> instead of <em>{escape(one['from'])}</em>"
+            for one in answer.corrections
         )
         searched = f'<p class="note">Searched for {meant}.</p>\n'
     return f"""{searched}<section aria-label="Answer">
@@ -177,10 +178,11 @@ def _sources(answer: SearchAnswer) -> str:
 
 
 def _source(number: int, answer: SearchAnswer, source: SourceView) -> str:
-    place = [escape(visible(heading)) for heading in source.heading_path if heading != source.title]
+    headings = [escape(visible(heading)) for heading in source.heading_path if heading != source.title]
+    place = [" › ".join(headings)] if headings else []
     if source.page is not None:
         place.append(f"page {source.page}")
-    where = f' <span class="note">{" › ".join(place)}</span>' if place else ""
+    where = f' <span class="note">{" · ".join(place)}</span>' if place else ""
     title = escape(visible(source.title)) or "Untitled"
     return (
         f'<li><span class="number">{number}</span> <a href="{_address(answer, source)}" target="_blank" rel="noopener">'
