@@ -22,6 +22,7 @@ main { width: 100%; max-width: 32rem; padding: 2rem; background: var(--card); bo
 h1 { margin: 0 0 1.25rem; font-size: 1.5rem; line-height: 1.25; text-wrap: balance }
 p { margin: 0 0 1rem }
 p:last-child { margin: 0 }
+form + .note { margin-top: 1rem }
 a { color: var(--accent) }
 dl { margin: 0 0 1rem; border: 1px solid var(--line); border-radius: .5rem }
 dl > div { padding: .75rem 1rem }

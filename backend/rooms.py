@@ -26,6 +26,7 @@ ROOMS = (
 ROUTES = (
     "backend.tenants.routes",
     "backend.tenants.api_keys.routes",
+    "backend.tenants.sign_up.routes",
     "backend.documents.routes",
     "backend.documents.review.routes",
     "backend.documents.uploads.routes",

@@ -58,6 +58,7 @@ DEFAULTS = (
 ROUTES = MappingProxyType(
     {
         ("POST", "/api/auth/signup"): ("signup",),
+        ("POST", "/api/auth/sign-up"): ("signup",),
         ("POST", "/api/auth/login"): ("login", "login_failures_here", "login_failures"),
         ("POST", "/api/auth/sign-in"): ("login", "login_failures_here", "login_failures"),
         ("POST", "/api/auth/refresh"): ("refresh",),

@@ -2,18 +2,17 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from email_validator import EmailNotValidError
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 
 from backend.db.transaction import Session as DbSession
 from backend.errors import Forbidden, Unauthenticated
-from backend.tenants.access import InvalidEmail, account_name, issue_access_token, normalized_email
+from backend.tenants.access import account_name, issue_access_token
 from backend.tenants.models import Tenant, User
-from backend.tenants.passwords import MAX_LENGTH, check_strength
+from backend.tenants.passwords import MAX_LENGTH
 from backend.tenants.repository import (
     RefreshTokenReused,
     SessionNotFound,
@@ -22,6 +21,7 @@ from backend.tenants.repository import (
     tenant_of_refresh_token,
 )
 from backend.tenants.sign_in import BROWSER_COOKIE, SignInNotAsked, check_confirmed, return_address
+from backend.tenants.sign_up.service import new_account
 from backend.tenants.views import (
     LogIn,
     Refresh,
@@ -89,23 +89,8 @@ class SessionsRevoked(Answer):
 @public
 def signup(body: SignUp) -> Response:
     """Make a workspace and its first user, who administers it."""
-    try:
-        email = normalized_email(body.email)
-    except EmailNotValidError as error:
-        raise InvalidEmail(str(error)) from error
-    check_strength(body.password, email=email)
     s = services()
-    password_hash = s.passwords.hash(body.password)
-    # Chosen here because row level security must know the tenant before its row can be written.
-    tenant_id = uuid4()
-    with s.db.transaction(tenant_id) as session:
-        repository = TenantRepository(session)
-        tenant = repository.create_tenant(
-            tenant_id, name=body.organization_name or f"{body.full_name}'s Organization"
-        )
-        user = repository.create_user(
-            tenant_id, email=email, full_name=body.full_name, role="admin", password_hash=password_hash
-        )
+    with new_account(s.db, s.passwords, body) as (session, user, tenant):
         started = _start_session(session, user)
     return _signed_in(user, tenant, *started, status=201)
 

@@ -14,6 +14,7 @@ from backend.keyring import Keyring
 from backend.pages import page
 
 SIGN_IN: Final = "/api/auth/sign-in"
+SIGN_UP: Final = "/api/auth/sign-up"
 #: Holds what the form's confirmation is made for.
 BROWSER_COOKIE: Final = "secondbrain_sign_in"
 BROWSER_SECONDS: Final = 3600
@@ -33,7 +34,8 @@ _FORM = """<h1>Sign in to go on</h1>
 <label>E-mail address<input type="email" name="email" value="{email}" autocomplete="username" required autofocus></label>
 <label>Password<input type="password" name="password" autocomplete="current-password" required></label>
 <button type="submit">Sign in</button>
-</form>"""
+</form>
+<p class="note"><a href="{sign_up}">Make a new workspace</a></p>"""
 
 
 class SignInNotAsked(Forbidden):
@@ -80,6 +82,7 @@ def sign_in_page(
     body = _FORM.format(
         message=words,
         action=SIGN_IN,
+        sign_up=SIGN_UP,
         address=escape(address),
         confirmation=keyring.mac(_PURPOSE, _bound(browser, address)).hex(),
         email=escape(email),

@@ -47,6 +47,7 @@ LAYERS: Final = (
         "sync",
         "tenants.api_keys.routes",
         "tenants.routes",
+        "tenants.sign_up.routes",
     ),
     ("web",),
     ("tenants",),

@@ -28,6 +28,8 @@ PUBLIC: Final = MappingProxyType(
         ("GET", "/metrics"): "asked by Prometheus; counters of this process, no tenant's data",
         ("GET", "/openapi.json"): "the description of the API",
         ("POST", "/api/auth/signup"): "makes the account",
+        ("GET", "/api/auth/sign-up"): "a page with a form; nobody's data",
+        ("POST", "/api/auth/sign-up"): "makes the account",
         ("POST", "/api/auth/login"): "checks the password",
         ("GET", "/api/auth/sign-in"): "a page with a form; nobody's data",
         ("POST", "/api/auth/sign-in"): "checks browser, confirmation and password",
