@@ -35,7 +35,7 @@ _FORM = """<h1>Sign in to go on</h1>
 <label>Password<input type="password" name="password" autocomplete="current-password" required></label>
 <button type="submit">Sign in</button>
 </form>
-<p class="note"><a href="{sign_up}">Make a new workspace</a></p>"""
+<p class="note"><a href="{sign_up}">Create a workspace</a></p>"""
 
 
 class SignInNotAsked(Forbidden):

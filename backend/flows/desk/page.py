@@ -76,13 +76,13 @@ def files_page(frame: Frame, files: Files, *, may_add: bool, message: str = "") 
     if is_reading:
         done = files.reading.total - files.reading.waiting
         body += (
-            f'<p><label>{done} of {files.reading.total} read <progress value="{done}"'
+            f'<p><label>{done} of {files.reading.total} processed <progress value="{done}"'
             f' max="{files.reading.total}"></progress></label></p>\n'
         )
     if shows_form:
         body += _form(frame, files.most_bytes)
     elif may_add:
-        body += f'<p><a href="{FILES}?add=1">Hand in more</a></p>\n'
+        body += f'<p><a href="{FILES}?add=1">Upload more</a></p>\n'
     body += _list(files)
     # What somebody has chosen in the form would be gone.
     is_followed = is_reading and not shows_form
@@ -212,7 +212,7 @@ def _form(frame: Frame, most_bytes: int) -> str:
 <input type="hidden" name="confirmation" value="{escape(frame.confirmation)}">
 <label>Files<input type="file" name="files" multiple></label>
 <label>or a whole folder<input type="file" name="files" multiple webkitdirectory></label>
-<button type="submit">Hand in</button>
+<button type="submit">Upload</button>
 <p class="note">Up to {most_bytes // (1024 * 1024)} MB at once. Drop files or a folder on the fields, or choose them.</p>
 </form>
 """
@@ -220,7 +220,7 @@ def _form(frame: Frame, most_bytes: int) -> str:
 
 def _list(files: Files) -> str:
     if not files.shown:
-        return "<p>Nothing was handed in yet.</p>\n" if not files.offset else "<p>No more files.</p>\n"
+        return "<p>No files yet.</p>\n" if not files.offset else "<p>No more files.</p>\n"
     # What somebody may have to do something about comes first.
     ordered = sorted(files.shown, key=lambda upload: ("failed", "waiting", "stored").index(upload.state))
     rows = "\n".join(_row(upload) for upload in ordered)
@@ -230,7 +230,7 @@ def _list(files: Files) -> str:
     if files.has_more:
         links += _page_link(files.offset + FILES_SHOWN, "Older")
     return f"""<table>
-<thead><tr><th scope="col">File</th><th scope="col">What became of it</th></tr></thead>
+<thead><tr><th scope="col">File</th><th scope="col">Status</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
@@ -246,7 +246,7 @@ def _row(upload: Upload) -> str:
     elif upload.state == "failed":
         became = f'<span class="failed">{escape(visible(upload.reason or "It could not be read."))}</span>'
     else:
-        became = "Being read …"
+        became = "Processing …"
     return f"<tr><td>{name}</td><td>{became}</td></tr>"
 
 

@@ -8,7 +8,7 @@ from backend.pages import page
 from backend.tenants.passwords import MAX_LENGTH, MIN_LENGTH
 from backend.tenants.sign_in import SIGN_IN, SIGN_UP
 
-_FORM: Final = """<h1>A new workspace</h1>
+_FORM: Final = """<h1>Create a workspace</h1>
 {message}
 <form method="post" action="{action}">
 <label>Your name<input name="full_name" value="{full_name}" autocomplete="name" maxlength="255" required autofocus></label>
@@ -16,9 +16,9 @@ _FORM: Final = """<h1>A new workspace</h1>
 <label>E-mail address<input type="email" name="email" value="{email}" autocomplete="username" maxlength="320" required></label>
 <label>Password, {least} characters or more with upper and lower case and a digit<input type="password" name="password"
  autocomplete="new-password" minlength="{least}" maxlength="{most}" required></label>
-<button type="submit">Make it</button>
+<button type="submit">Create workspace</button>
 </form>
-<p class="note"><a href="{sign_in}">I have an account</a></p>"""
+<p class="note"><a href="{sign_in}">Sign in instead</a></p>"""
 
 
 def sign_up_page(given: Mapping[str, str], *, next_page: str, message: str = "") -> str:
@@ -31,7 +31,7 @@ def sign_up_page(given: Mapping[str, str], *, next_page: str, message: str = "")
         most=MAX_LENGTH,
         **{name: escape(given.get(name, "")) for name in ("full_name", "organization_name", "email")},
     )
-    return page("A new workspace", body)
+    return page("Create a workspace", body)
 
 
 def made_page(workspace: str, *, next_page: str) -> str:

@@ -148,7 +148,7 @@ def test_files_are_followed_until_each_is_read_or_says_why_not(
 ) -> None:
     browser = browser_of(web, web.sign_in())
     page = shown(browser, "/api/desk/files")
-    assert "Nothing was handed in yet." in page
+    assert "No files yet." in page
     files = {
         "notes/ferry.md": b"# Ferry\n\nIt leaves at noon.",
         "notes/deep/empty.txt": b"",
@@ -158,7 +158,7 @@ def test_files_are_followed_until_each_is_read_or_says_why_not(
     sent = hand_in(browser, confirmation(page), files)
     assert (sent.status_code, sent.headers["Location"]) == (303, "/api/desk/files")
     waiting = shown(browser, "/api/desk/files")
-    assert "0 of 2 read" in waiting
+    assert "0 of 2 processed" in waiting
     assert '<meta http-equiv="refresh"' in waiting
     assert 'type="file"' not in waiting
     adding = shown(browser, "/api/desk/files?add=1")
@@ -180,9 +180,9 @@ def test_more_files_than_one_request_of_the_api_may_bring_are_taken(web: Instanc
     files = {f"{n}.md": f"# Note {n}".encode() for n in range(120)}
     assert hand_in(browser, confirmation(shown(browser, "/api/desk/files")), files).status_code == 303
     newest = shown(browser, "/api/desk/files")
-    assert "0 of 120 read" in newest
-    assert newest.count("Being read") == 100
-    assert shown(browser, "/api/desk/files?offset=100").count("Being read") == 20
+    assert "0 of 120 processed" in newest
+    assert newest.count("Processing") == 100
+    assert shown(browser, "/api/desk/files?offset=100").count("Processing") == 20
 
 
 def test_no_file_and_no_room_are_said_on_the_page(web: Instance) -> None:
@@ -214,7 +214,7 @@ def test_form_is_good_for_its_own_session_and_site_alone(web: Instance) -> None:
     ):
         problem(refused, 403, "FORM_NOT_SHOWN")
     problem(hand_in(web.browser(), given, files, Accept="*/*"), 401, "AUTH_REQUIRED")
-    assert "Nothing was handed in yet." in shown(browser, "/api/desk/files")
+    assert "No files yet." in shown(browser, "/api/desk/files")
 
 
 def test_viewer_looks_and_hands_nothing_in(web: Instance) -> None:

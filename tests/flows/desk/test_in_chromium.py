@@ -49,8 +49,8 @@ def test_folder_is_handed_in_and_asked_about_with_each_citation_one_click_away(
 
         page.get_by_role("link", name="Files").click()
         page.locator("input[webkitdirectory]").set_input_files(folder)
-        page.get_by_role("button", name="Hand in").click()
-        page.get_by_text("0 of 2 read").wait_for()
+        page.get_by_role("button", name="Upload").click()
+        page.get_by_text("0 of 2 processed").wait_for()
         Bench(database, embedder).work()
         # The page fetches itself anew.
         page.get_by_role("cell", name="Ready").wait_for()
