@@ -123,10 +123,11 @@ def _answer(frame: Frame, answer: SearchAnswer) -> str:
             for one in answer.corrections
         )
         searched = f'<p class="note">Searched for {meant}.</p>\n'
+    begin = f'<p><a href="{FILES}">Upload files</a></p>\n' if answer.is_empty_knowledge_base else ""
     return f"""{searched}<section aria-label="Answer">
 <p class="answer">{_with_links(answer)}</p>
 </section>
-{_feedback(frame, answer)}{_sources(answer)}"""
+{begin}{_feedback(frame, answer)}{_sources(answer)}"""
 
 
 def _feedback(frame: Frame, answer: SearchAnswer) -> str:

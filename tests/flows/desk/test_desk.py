@@ -134,6 +134,12 @@ def test_nothing_asked_shows_the_form(web: Instance, question: str) -> None:
     assert 'aria-label="Answer"' not in text
 
 
+def test_empty_workspace_is_led_to_its_files(web: Instance) -> None:
+    text = shown(browser_of(web, web.sign_in()), "/api/desk/ask?q=Why%3F")
+    assert "There is nothing to search yet." in text
+    assert '<a href="/api/desk/files">Upload files</a>' in text
+
+
 def test_link_of_another_site_fills_the_form_in_but_does_not_ask(web: Instance) -> None:
     browser = browser_of(web, web.sign_in())
     path = "/api/desk/ask?q=%22%3E%3Cscript%3Ex"
