@@ -2906,7 +2906,7 @@ CREATE VIEW ops.signing_keys AS
         CASE
             WHEN (retires_at <= now()) THEN 'retired'::text
             WHEN (active_from > now()) THEN 'published'::text
-            WHEN (active_from = max(active_from) FILTER (WHERE ((active_from <= now()) AND ((retires_at IS NULL) OR (retires_at > now())))) OVER ()) THEN 'signing'::text
+            WHEN (created_at = max(created_at) FILTER (WHERE ((active_from <= now()) AND ((retires_at IS NULL) OR (retires_at > now())))) OVER ()) THEN 'signing'::text
             ELSE 'accepted'::text
         END AS state,
     created_at,

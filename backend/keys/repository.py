@@ -30,11 +30,12 @@ class SigningKeyRepository:
         self._master = master
 
     def list_accepted(self) -> Sequence[tuple[SigningKey, bool]]:
-        """(key, whether its time to sign has come) of every key that still counts; the newest to sign first."""
+        """(key, whether its time to sign has come) of every key that still counts; the newest first."""
         rows = self._session.execute(
             select(SigningKey, SigningKey.active_from <= func.now())
             .where(or_(SigningKey.retires_at.is_(None), SigningKey.retires_at > func.now()))
-            .order_by(SigningKey.active_from.desc(), SigningKey.created_at.desc(), SigningKey.kid)
+            # Not by when they begin: an older key whose time comes later would sign again in place of a newer one.
+            .order_by(SigningKey.created_at.desc(), SigningKey.active_from.desc(), SigningKey.kid)
         )
         return [(key, is_active) for key, is_active in rows]
 

@@ -132,6 +132,17 @@ def test_rotated_key_signs_on_until_the_new_one_does_and_counts_for_longer(
     assert [key.kid for key in act(own_database, lambda keys: keys.list_keys())] == [new]
 
 
+def test_newest_key_signs_even_if_an_older_one_was_to_begin_later(own_database: TestDatabase) -> None:
+    first = act(own_database, lambda keys: keys.make_first())
+    soon = act(own_database, lambda keys: keys.rotate(keep=KEEP, by="a test", lead=timedelta(seconds=1)))
+    pass_time(own_database, timedelta(minutes=1))
+    assert accepted(own_database) == [(soon, True), (first, False)]
+    assert states(own_database) == ["signing", "published"]
+    pass_time(own_database, timedelta(minutes=5))
+    assert accepted(own_database) == [(soon, True), (first, True)]
+    assert states(own_database) == ["signing", "accepted"]
+
+
 def test_key_is_rotated_by_its_age_once(own_database: TestDatabase) -> None:
     def rotate() -> str | None:
         return act(own_database, lambda keys: keys.rotate_if_older(DAYS, keep=KEEP))
