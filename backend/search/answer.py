@@ -111,7 +111,8 @@ def compose(
         if len(chosen) == max_sentences or candidate.score < _NEAR_BEST * best.score:
             break
         if not any(
-            _says_the_same(candidate, other) or _says_it_of_another(candidate, other, numbers)
+            not _names_another(candidate, other, numbers)
+            and (_says_the_same(candidate, other) or _says_it_of_another(candidate, other, numbers))
             for other in chosen
         ):
             chosen.append(candidate)
@@ -191,6 +192,11 @@ def _similarities(question: str, texts: Sequence[str], embed: Embed | None) -> N
         return None
     similarities: NDArray[np.float32] = vectors[1:] @ vectors[0]
     return similarities
+
+
+def _names_another(one: _Candidate, other: _Candidate, numbers: frozenset[str]) -> bool:
+    """Whether `one` names one of the `numbers` asked for that `other` does not: berth 9, where 7 and 9 were asked for."""
+    return bool(numbers & one.words_in_context - other.words_in_context)
 
 
 def _says_the_same(one: _Candidate, other: _Candidate) -> bool:

@@ -183,6 +183,32 @@ def test_compose_does_not_repeat_itself() -> None:
     assert answer.text.count("25 days") == 1
 
 
+@pytest.mark.parametrize(
+    ("question", "sentences"),
+    [
+        (
+            "How deep are berth 7 and berth 9?",
+            ["Berth 7 is 12.5 metres deep at low water.", "Berth 9 is 14.2 metres deep at low water."],
+        ),
+        (
+            "What was the revenue in 2022 and in 2023?",
+            ["Revenue in 2022 was 41 million euros.", "Revenue in 2023 was 48 million euros."],
+        ),
+        (
+            "Which port does the firewall open for whom, 443 or 8443?",
+            [
+                "The firewall opens port 443 for clients.",
+                "The firewall opens port 8443 for administrators only.",
+            ],
+        ),
+    ],
+)
+def test_compose_speaks_of_every_number_asked_for(question: str, sentences: list[str]) -> None:
+    for found in ([source(" ".join(sentences), 0)], [source(s, place) for place, s in enumerate(sentences)]):
+        said = compose(question, found)
+        assert [citation.sentence for citation in said.citations] == sentences
+
+
 def test_compose_does_not_say_it_of_another_number() -> None:
     sources = [
         source(f"The zeppelin number {n} is moored at berth {3 * n} and painted {colour}.", place)
