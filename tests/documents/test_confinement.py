@@ -88,13 +88,74 @@ def test_what_a_confined_process_may_not(tmp_path: Path) -> None:
     assert confined
     assert set(before.values()) == {"done"}
     may: dict[str, Any] = dict.fromkeys(before, "refused")
-    may |= {"own library": "done", "own temporary file": "done"}
+    may["own library"] = "done"
     if _abi() < 4:
         may["connection"] = "done"
     if _abi() < 6:
         may["signal"] = "done"
     assert after == may
     assert in_a_thread == may
+
+
+_IMPORTING = """
+from backend.documents.parsing.confinement import confine
+assert confine()
+import linked, linked_whole, plain_module
+try:
+    open(SECRET).read()
+except PermissionError:
+    print(linked.fact, linked_whole.fact, plain_module.fact)
+"""
+
+
+@needs_landlock
+def test_packages_are_found_wherever_they_are_installed(tmp_path: Path) -> None:
+    """In a further folder of modules, and in an installer's cache of which the folder has links, to files or to all."""
+    site, cache, other, own = (tmp_path / name for name in ("site", "cache", "other", "own"))
+    for folder in (site / "linked", cache / "1" / "linked" / "inner", cache / "2" / "linked_whole", other, own):
+        folder.mkdir(parents=True)
+    (site / "plain_module.py").write_text("fact = 3")
+    (cache / "1" / "linked" / "__init__.py").write_text("from linked.inner import fact")
+    (cache / "1" / "linked" / "inner" / "__init__.py").write_text("fact = 1")
+    (site / "linked" / "inner").mkdir()
+    for part in ("__init__.py", "inner/__init__.py"):
+        (site / "linked" / part).symlink_to(cache / "1" / "linked" / part)
+    (cache / "2" / "linked_whole" / "__init__.py").write_text("fact = 2")
+    (site / "linked_whole").symlink_to(cache / "2" / "linked_whole")
+    (other / "password").write_text("hunter2")
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", _IMPORTING.replace("SECRET", repr(str(other / "password")))],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "TMPDIR": str(own),
+            "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), str(site))),
+        },
+    )
+    assert found.stdout == "1 2 3\n"
+
+
+@needs_landlock
+def test_folder_of_the_checkout_is_not_readable() -> None:
+    """There are settings in it; only the package is read."""
+    root = Path(__file__).parents[2]
+    script = (
+        "import os, sys\n"
+        "from backend.documents.parsing.confinement import confine\n"
+        "assert confine()\n"
+        "import backend.settings\n"
+        "os.listdir(sys.argv[1])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(root)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert "PermissionError" in found.stderr
 
 
 @needs_landlock

@@ -63,6 +63,7 @@ def main(open_model: Callable[[], Embed] | None = None) -> None:
     # What a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    _unpack()
     # Before the parser starts threads, which would keep what they may.
     confine()
     warm_up()
@@ -85,6 +86,22 @@ def main(open_model: Callable[[], Embed] | None = None) -> None:
         if len(body) + len(answer) > _LARGE_BYTES:
             del body, asked, answer
             _give_back()
+
+
+def _unpack() -> None:
+    """Has a process that reads nothing of anybody's unpack the part of the parser that is loaded from a file. This one is
+    to write nowhere: the next ones load that file, too."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        end_with_parent(parent, signal.SIGKILL)
+        warm_up()
+    finally:
+        # Whatever has gone wrong, the one that reads will say it.
+        os._exit(0)
 
 
 def _answer(asked: Asked, embed: Embed | None) -> msgspec.Struct:

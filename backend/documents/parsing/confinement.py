@@ -5,6 +5,7 @@ no process to end. Linux's Landlock does that without privileges (https://docs.k
 files from Linux 5.13 on, TCP from 6.7, signals from 6.12. On systems without it the limits of `child.py` are all there is.
 """
 
+import os
 import sys
 import sysconfig
 import tempfile
@@ -30,23 +31,21 @@ _ABOUT_ITSELF: Final = ("/proc/self", "/sys/devices/system/cpu", "/sys/fs/cgroup
 
 def confine() -> bool:
     """Takes away from this process, and all threads it will start, whatever reading documents does not need: files but
-    those of its libraries and its temporary folder, programs, TCP, signals to others. It cannot be undone.
+    those of its libraries, all writing, programs, TCP, signals to others. It cannot be undone.
 
-    Call it before there are other threads: those keep what they may. False where the system cannot do it.
+    What the parser unpacks into the temporary folder can be read there, and has to be there before. Call it before there
+    are other threads: those keep what they may. False where the system cannot do it.
     """
     if sys.platform != "linux":
         return False
     from landlockpy import AccessFS, Ruleset, Scope
 
     read = AccessFS.READ_FILE | AccessFS.READ_DIR
-    # The parser unpacks a library there when it is loaded.
-    unpack = read | AccessFS.WRITE_FILE | AccessFS.MAKE_REG | AccessFS.REMOVE_FILE | AccessFS.TRUNCATE
     try:
         with Ruleset(scoped=Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET) as rules:
             for path in _readable():
                 # A right to list is none of a file's.
                 rules.allow_path(path, read if path.is_dir() else AccessFS.READ_FILE)
-            rules.allow_path(tempfile.gettempdir(), unpack | AccessFS.MAKE_DIR | AccessFS.REMOVE_DIR)
             rules.restrict()
     except OSError:
         # The kernel has none of it, or whoever runs the container forbids it.
@@ -55,13 +54,33 @@ def confine() -> bool:
 
 
 def _readable() -> Iterator[Path]:
+    own = Path(backend.__file__).resolve().parent
+    # Without the folder that this package is in: where a checkout is, there are its settings as well.
+    installed = {Path(path).resolve() for path in sys.path if path} - {own.parent}
+    installed |= {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     paths = {
-        Path(backend.__file__).parent,
+        own,
+        *installed,
+        *(target for folder in installed for target in _linked_from(folder)),
         *(Path(prefix) for prefix in (sys.prefix, sys.base_prefix)),
-        *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(Path(path) for path in (*_SYSTEM, *_ABOUT_ITSELF)),
+        *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")),
+        *(Path(path) for path in (*_SYSTEM, *_ABOUT_ITSELF, tempfile.gettempdir())),
     }
     for path in sorted(paths):
         with suppress(OSError):
             if path.exists():
                 yield path
+
+
+def _linked_from(folder: Path) -> Iterator[Path]:
+    """Where packages really are that an installer has only linked into `folder`, whole or file by file."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_symlink():
+                yield path.resolve()
+            elif entry.is_dir():
+                with suppress(OSError), os.scandir(path) as files:
+                    linked = next((file for file in files if file.is_symlink()), None)
+                if linked is not None:
+                    yield Path(linked.path).resolve().parent
