@@ -154,13 +154,20 @@ class JobRepository(JobStatements):
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime | timedelta) -> datetime:
+    def postpone(self, claim: Claim, until: datetime | timedelta, *, because: str | None = None) -> datetime:
         """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
+
+        `because` is what operators read meanwhile.
 
         Raises LeaseLost.
         """
         at = func.now() + until if isinstance(until, timedelta) else literal(until)
-        values = {"run_at": self._soon_if_cancelled(at), "attempt": func.greatest(Job.attempt - 1, 0)}
+        values: dict[str, Any] = {
+            "run_at": self._soon_if_cancelled(at),
+            "attempt": func.greatest(Job.attempt - 1, 0),
+        }
+        if because is not None:
+            values["last_error"] = because
         return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:
@@ -173,9 +180,11 @@ class JobRepository(JobStatements):
         )
         return state
 
-    def stop_all(self, tenant_id: UUID) -> int:
-        """Asks the tenant's running jobs to stop; returns how many. While it is deactivated none is claimed."""
-        return len(self._session.execute(text(statements.STOP_ALL), {"tenant_id": tenant_id}).all())
+    def stop_all(self, tenant_id: UUID, *, but: Collection[str] = ()) -> int:
+        """Asks the tenant's running jobs to stop, but for those kinds; returns how many. While it is deactivated none is
+        claimed."""
+        values = {"tenant_id": tenant_id, "but": list(but)}
+        return len(self._session.execute(text(statements.STOP_ALL), values).all())
 
     def release_stalled(
         self, *, worker_id: UUID | None = None, in_hand: Collection[Claim] = ()

@@ -111,7 +111,7 @@ GIVE_BACK_ALL: Final = """
 # Waiting ones are left alone: they wait until their tenant is active again, and then go on.
 STOP_ALL: Final = """
     UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now())
-    WHERE tenant_id = :tenant_id AND state = 'running' RETURNING id
+    WHERE tenant_id = :tenant_id AND state = 'running' AND kind <> ALL (:but) RETURNING id
 """
 
 CANCEL: Final = """

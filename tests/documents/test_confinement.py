@@ -112,7 +112,13 @@ except PermissionError:
 def test_packages_are_found_wherever_they_are_installed(tmp_path: Path) -> None:
     """In a further folder of modules, and in an installer's cache of which the folder has links, to files or to all."""
     site, cache, other, own = (tmp_path / name for name in ("site", "cache", "other", "own"))
-    for folder in (site / "linked", cache / "1" / "linked" / "inner", cache / "2" / "linked_whole", other, own):
+    for folder in (
+        site / "linked",
+        cache / "1" / "linked" / "inner",
+        cache / "2" / "linked_whole",
+        other,
+        own,
+    ):
         folder.mkdir(parents=True)
     (site / "plain_module.py").write_text("fact = 3")
     (cache / "1" / "linked" / "__init__.py").write_text("from linked.inner import fact")

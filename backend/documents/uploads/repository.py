@@ -54,12 +54,19 @@ _TAKE: Final = text(
     WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = :state
     """
 )
+# Locked by id, as `add_many` locks them: or two transactions would wait for each other.
 _END: Final = text(
     """
-    UPDATE uploads SET state = CAST(:state AS text), reason = :reason, finished_at = now(),
-        body = CASE WHEN CAST(:state AS text) = 'failed' THEN NULL ELSE body END
-    WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = 'waiting'
-    RETURNING id
+    WITH ended AS (
+        SELECT u.id, e.reason
+        FROM uploads AS u
+        JOIN unnest(CAST(:upload_ids AS uuid[]), CAST(:reasons AS text[])) AS e (id, reason) ON e.id = u.id
+        WHERE u.tenant_id = :tenant_id AND u.state = 'waiting' ORDER BY u.id FOR UPDATE OF u
+    )
+    UPDATE uploads AS u SET state = CASE WHEN e.reason IS NULL THEN 'stored' ELSE 'failed' END, reason = e.reason,
+        finished_at = now(), body = CASE WHEN e.reason IS NULL THEN u.body END
+    FROM ended AS e WHERE u.tenant_id = :tenant_id AND u.id = e.id
+    RETURNING u.id
     """
 )
 
@@ -154,13 +161,18 @@ class UploadRepository:
         )
         return {upload.sha256: upload for upload in uploads}
 
-    def finish_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> frozenset[UUID]:
-        """Documents are made of them in this transaction; those that still waited."""
-        return self._end(tenant_id, upload_ids, "stored", None)
+    def end_many(self, tenant_id: UUID, reasons: Mapping[UUID, str | None]) -> frozenset[UUID]:
+        """Documents are made of them in this transaction; those with a reason are none: their bytes go, it stays. Returns
+        those that still waited."""
+        values = {"tenant_id": tenant_id, "upload_ids": list(reasons), "reasons": list(reasons.values())}
+        ended = self._session.scalars(_END, values).all()
+        for upload_id in reasons:
+            hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
+        return frozenset(ended)
 
     def fail_many(self, tenant_id: UUID, upload_ids: Collection[UUID], reason: str) -> frozenset[UUID]:
-        """They cannot be read; their bytes go, the reason stays. Those that still waited."""
-        return self._end(tenant_id, upload_ids, "failed", reason)
+        """None of them can be read, for that reason. Those that still waited."""
+        return self.end_many(tenant_id, dict.fromkeys(upload_ids, reason))
 
     def find_many(self, tenant_id: UUID, upload_ids: Collection[UUID]) -> Mapping[UUID, Upload]:
         """Uploads by id, without their bytes."""
@@ -254,19 +266,6 @@ class UploadRepository:
             .returning(Upload.id)
         )
         return len(rows.all())
-
-    def _end(
-        self, tenant_id: UUID, upload_ids: Collection[UUID], state: str, reason: str | None
-    ) -> frozenset[UUID]:
-        if not upload_ids:
-            return frozenset()
-        ended = self._session.scalars(
-            _END,
-            {"tenant_id": tenant_id, "upload_ids": list(upload_ids), "state": state, "reason": reason},
-        ).all()
-        for upload_id in upload_ids:
-            hint(self._session, Channel.UPLOADS, tenant_id, upload_id)
-        return frozenset(ended)
 
 
 def take(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID]) -> list[Upload]:

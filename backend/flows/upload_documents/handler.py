@@ -1,8 +1,9 @@
 """What a worker does with files that were handed in."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from backend.documents.review.repository import ReviewRepository
 from backend.documents.rows import NewDocument
 from backend.documents.uploads.repository import UploadRepository, take
 from backend.embeddings.providers.contract import Embedder
+from backend.errors import Unavailable
 from backend.flows.ingest_document.store import store_all
 from backend.flows.upload_documents.flow import enqueue_reading, upload_ids_of
 from backend.flows.upload_documents.reading import read_upload
@@ -27,6 +29,10 @@ UPLOADS = Counter("secondbrain_uploads_total", "Files handed in that this proces
 
 #: After so long what was read is stored, and the rest is for whoever is free.
 _SECONDS: Final = 2.0
+#: What is not there for a while, such as a model's server, is waited for: the files are nowhere else.
+_LOOK_AGAIN: Final = timedelta(minutes=1)
+_PATIENCE: Final = timedelta(days=1)
+_CANCELLED: Final = "It was cancelled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +47,32 @@ class UploadHandler:
     def run(self, claim: Claim, should_stop: Callable[[], bool]) -> None:
         """Makes documents of the files, or writes down why they cannot be any; once, whoever tries how often.
 
-        Raises LeaseLost, and what is no fault of the files: EmbeddingFailed, DatabaseUnavailable.
+        Raises LeaseLost, and what is no fault of the files: EmbeddingFailed, ReaderUnavailable, DatabaseUnavailable.
         """
         upload_ids = upload_ids_of(claim.args)
         if claim.attempt > 1 and len(upload_ids) > 1:
             # One of them may have ended the worker: the others are not to be given up with it.
             with self.db.transaction(claim.tenant_id) as session:
-                JobRepository(session).complete(claim)
-                for upload_id in upload_ids:
-                    enqueue_reading(session, claim.tenant_id, [upload_id])
+                if self._goes_on(session, claim):
+                    JobRepository(session).complete(claim)
+                    for upload_id in upload_ids:
+                        enqueue_reading(session, claim.tenant_id, [upload_id])
             return
         with self.db.statement(claim.tenant_id) as unit:
             uploads = take(unit, claim.tenant_id, upload_ids)
-        made: list[tuple[Upload, NewDocument | str]] = []
-        until = time.monotonic() + _SECONDS
-        for upload in uploads:
-            if made and (should_stop() or time.monotonic() >= until):
-                break
-            made.append(
-                (
-                    upload,
-                    read_upload(
-                        upload,
-                        embedder=self.embedder_for(claim.tenant_id),
-                        config=self.configs.current(claim.tenant_id, ParserConfig),
-                        reader=self.reader,
-                    ),
-                )
-            )
+        try:
+            made = list(self._read(claim, uploads, should_stop))
+        except Unavailable as error:
+            # Of several each is tried alone first.
+            if len(upload_ids) > 1 or any(datetime.now(UTC) - u.created_at > _PATIENCE for u in uploads):
+                raise
+            with self.db.transaction(claim.tenant_id) as session:
+                JobRepository(session).postpone(claim, _LOOK_AGAIN, because=error.message)
+            return
         with self.db.transaction(claim.tenant_id) as session:
             # First: what follows is written only by whom the job belongs to.
+            if not self._goes_on(session, claim):
+                return
             JobRepository(session).complete(claim)
             if rest := [upload.id for upload in uploads[len(made) :]]:
                 enqueue_reading(session, claim.tenant_id, rest)
@@ -85,23 +87,40 @@ class UploadHandler:
 
     def on_cancelled(self, session: Session, tenant_id: UUID, args: Mapping[str, object]) -> None:
         """They will not be read."""
-        UploadRepository(session).fail_many(tenant_id, upload_ids_of(args), "It was cancelled.")
+        UploadRepository(session).fail_many(tenant_id, upload_ids_of(args), _CANCELLED)
+
+    def _read(
+        self, claim: Claim, uploads: Sequence[Upload], should_stop: Callable[[], bool]
+    ) -> Iterator[tuple[Upload, NewDocument | str]]:
+        """What becomes of the first ones, one at least."""
+        until = time.monotonic() + _SECONDS
+        for place, upload in enumerate(uploads):
+            if place and (should_stop() or time.monotonic() >= until):
+                return
+            embedder = self.embedder_for(claim.tenant_id)
+            config = self.configs.current(claim.tenant_id, ParserConfig)
+            yield upload, read_upload(upload, embedder=embedder, config=config, reader=self.reader)
+
+    def _goes_on(self, session: Session, claim: Claim) -> bool:
+        """Whether nobody has cancelled the job; else it ends here, and none of its files becomes a document."""
+        if JobRepository(session).hold(claim):
+            return True
+        JobRepository(session).end_cancelled(claim)
+        self.on_cancelled(session, claim.tenant_id, claim.args)
+        return False
 
 
 def _store(session: Session, tenant_id: UUID, made: Sequence[tuple[Upload, NewDocument | str]]) -> None:
     """Writes the documents, which have the uploads' ids, and why the others are none."""
-    uploads = UploadRepository(session)
-    for upload, document in made:
-        if isinstance(document, str):
-            uploads.fail_many(tenant_id, [upload.id], document)
     documents = {upload.id: replace(d, id=upload.id) for upload, d in made if not isinstance(d, str)}
+    reasons = {upload.id: document if isinstance(document, str) else None for upload, document in made}
     # One that was deleted or cancelled meanwhile is not waiting any more.
-    waited = uploads.finish_many(tenant_id, documents)
+    stored = UploadRepository(session).end_many(tenant_id, reasons) & documents.keys()
     store_all(
-        session, tenant_id, None, [documents[upload_id] for upload_id in documents if upload_id in waited]
+        session, tenant_id, None, [documents[upload_id] for upload_id in documents if upload_id in stored]
     )
     for upload, _ in made:
-        if upload.id in waited and upload.classification is not None and upload.uploaded_by is not None:
+        if upload.id in stored and upload.classification is not None and upload.uploaded_by is not None:
             ReviewRepository(session).reclassify(
                 tenant_id, [upload.id], upload.classification, by=upload.uploaded_by
             )
