@@ -11,3 +11,8 @@ is the same, nothing is parsed and nothing is embedded.
 
 Bytes become text in `parsing/`, text becomes passages in `chunking.py`.
 """
+
+from typing import Final
+
+#: Among what a document says about itself: it was too long, and of what its text is the beginning.
+TRUNCATED: Final = "truncated"

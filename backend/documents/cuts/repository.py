@@ -6,19 +6,31 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from backend.documents import TRUNCATED
 from backend.documents.models import Document
 
 #: Raised when the same settings make other passages or other lexemes of a document than before.
 EDITION: Final = 1
+
+#: No document has it.
+UNKNOWN_HASH: Final = bytes(32)
 
 
 def cut_as(characters: int, overlap: int, shortened_to: int | None = None) -> str:
     """What a document says that was cut into passages of at most `characters`, neighbours sharing `overlap`; and, if it
     was too long, of how many characters its beginning was kept."""
     return f"{characters}/{overlap}/{EDITION}" + (f"/{shortened_to}" if shortened_to is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What documents say that were cut as the settings are now: those that are `whole`, and those that were too long."""
+
+    whole: str
+    shortened: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +57,16 @@ class StoredText:
     source_updated_at: datetime | None
     updated_at: datetime
 
-    def is_shortened_to(self, characters: int) -> bool:
-        """Whether it was too long for that limit, as far as is known."""
-        return (self.cut_as or "").split("/")[3:] == [str(characters)]
+    @property
+    def is_shortened(self) -> bool:
+        """Whether this is a beginning only."""
+        return TRUNCATED in self.metadata
+
+    @property
+    def shortened_to(self) -> int | None:
+        """Of how many characters its beginning was kept; None if that was not written down, or it is whole."""
+        limit = (self.cut_as or "").split("/")[3:]
+        return int(limit[0]) if limit else None
 
 
 _COLUMNS: Final[tuple[Any, ...]] = tuple(
@@ -62,14 +81,14 @@ class CutRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def count_outdated(self, tenant_id: UUID, wanted: Sequence[str]) -> int:
-        """How many documents were cut in none of the ways `wanted`."""
+    def count_outdated(self, tenant_id: UUID, wanted: Wanted) -> int:
+        """How many documents were cut otherwise."""
         return self._session.execute(
             select(func.count()).select_from(Document).where(_outdated(tenant_id, wanted))
         ).scalar_one()
 
     def list_outdated(
-        self, tenant_id: UUID, wanted: Sequence[str], *, after: UUID | None, limit: int
+        self, tenant_id: UUID, wanted: Wanted, *, after: UUID | None, limit: int
     ) -> Sequence[StoredText]:
         """Up to `limit` of them, by id, those behind `after`."""
         rows = self._session.execute(
@@ -79,6 +98,15 @@ class CutRepository:
             .limit(limit)
         )
         return [StoredText(*row) for row in rows]
+
+    def forget_content(self, tenant_id: UUID, document_id: UUID) -> None:
+        """Its hash becomes one that nothing has, so that it is taken for changed when its source is read the next time;
+        what it was judged to be stays until then."""
+        self._session.execute(
+            update(Document)
+            .where(Document.tenant_id == tenant_id, Document.id == document_id)
+            .values(content_sha256=UNKNOWN_HASH)
+        )
 
     def hold(self, tenant_id: UUID, stored: StoredText) -> bool:
         """Whether the document still is what `stored` says; nobody changes it before the transaction ends."""
@@ -95,9 +123,14 @@ class CutRepository:
         return held is not None
 
 
-def _outdated(tenant_id: UUID, wanted: Sequence[str]) -> ColumnElement[bool]:
+def _outdated(tenant_id: UUID, wanted: Wanted) -> ColumnElement[bool]:
     return and_(
         Document.tenant_id == tenant_id,
         Document.deleted_at.is_(None),
-        or_(Document.cut_as.is_(None), Document.cut_as.not_in(wanted)),
+        or_(
+            Document.cut_as.is_(None),
+            Document.cut_as.not_in((wanted.whole, wanted.shortened)),
+            # By a version that did not write down of how many characters a beginning was kept.
+            and_(Document.cut_as == wanted.whole, Document.details.has_key(TRUNCATED)),
+        ),
     )

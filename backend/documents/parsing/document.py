@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Who reads documents without embedding them has no use for it, and does not pay for it.
     import numpy as np
     from numpy.typing import NDArray
-
-
-#: Among what a document says about itself: it was too long, and of what `text` is the beginning.
-TRUNCATED: Final = "truncated"
 
 
 @dataclass(frozen=True, slots=True)

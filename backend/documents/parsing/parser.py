@@ -7,6 +7,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
+from backend.documents import TRUNCATED
 from backend.documents.headings import find_headings
 from backend.documents.parsing import engine
 from backend.documents.parsing.archives import check_archive
@@ -17,7 +18,7 @@ from backend.documents.parsing.cleaning import (
     promote_bold_lines,
 )
 from backend.documents.parsing.decoding import decode, looks_binary
-from backend.documents.parsing.document import TRUNCATED, ParsedDocument
+from backend.documents.parsing.document import ParsedDocument
 from backend.documents.parsing.docx import hide_references, show_references
 from backend.documents.parsing.failures import (
     BrokenDocument,

@@ -9,8 +9,9 @@ import structlog
 
 from backend.configs.schemas import ParserConfig
 from backend.connectors.providers.contract import SourceItem
+from backend.documents import TRUNCATED
 from backend.documents.cuts.repository import cut_as
-from backend.documents.parsing.document import TRUNCATED, ReadDocument
+from backend.documents.parsing.document import ReadDocument
 from backend.documents.parsing.framing import EmbeddingWanted
 from backend.documents.parsing.limits import Limits
 from backend.documents.parsing.reader import DocumentReader

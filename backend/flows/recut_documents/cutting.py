@@ -3,35 +3,32 @@
 from typing import Final
 
 from backend.configs.schemas import ParserConfig
-from backend.documents.cuts.repository import StoredText
-from backend.documents.parsing.document import TRUNCATED
+from backend.documents.cuts.repository import StoredText, cut_as
 from backend.documents.parsing.reader import DocumentReader
 from backend.documents.rows import NewDocument
 from backend.embeddings.providers.contract import Embedder
 from backend.flows.ingest_document.flow import chunks_of, embedding_wanted, limits_of
-from backend.flows.recut_documents.flow import wanted_cuts
 
 _PLAIN: Final = "text/plain"
 _MARKDOWN: Final = "text/markdown"
 _MAIL: Final = "message/rfc822"
-#: No document has it.
-UNKNOWN_HASH: Final = bytes(32)
 
 
 def cut_again(
-    stored: StoredText, *, embedder: Embedder, config: ParserConfig, reader: DocumentReader
+    stored: StoredText,
+    *,
+    shortened_to: int | None,
+    embedder: Embedder,
+    config: ParserConfig,
+    reader: DocumentReader,
 ) -> NewDocument:
     """The document with passages and vectors as `config` says, from the text that is stored: no source is asked.
 
-    Of one that was too long for the settings before there is more at its source: its hash is one that nothing has, so
-    that it is read when it is seen the next time.
+    `shortened_to` is what it says of itself if that text is a beginning only: of how many characters it was kept.
 
     Slow: no transaction may be open. Raises ParseFailed, ReaderUnavailable, EmbeddingFailed.
     """
     body = stored.content.encode()
-    plain, shortened = wanted_cuts(config)
-    is_shortened = TRUNCATED in stored.metadata
-    there_is_more = is_shortened and not stored.is_shortened_to(config.max_characters)
     read = reader.read(
         body,
         file_name="text",
@@ -52,7 +49,7 @@ def cut_again(
         url=stored.url,
         author=stored.author,
         content=read.document.text,
-        content_sha256=UNKNOWN_HASH if there_is_more else stored.content_sha256,
+        content_sha256=stored.content_sha256,
         byte_size=stored.byte_size,
         metadata=stored.metadata,
         # Counted in the text as it was.
@@ -61,7 +58,9 @@ def cut_again(
         source_updated_at=stored.source_updated_at,
         embedding_model=embedder.model,
         chunks=chunks_of(stored.title, read, embedder),
-        cut_as=shortened if is_shortened else plain,
+        cut_as=cut_as(
+            config.chunk_characters, config.chunk_overlap, shortened_to if stored.is_shortened else None
+        ),
     )
 
 

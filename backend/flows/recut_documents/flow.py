@@ -6,7 +6,7 @@ from uuid import UUID
 
 from backend.configs.schemas import ParserConfig
 from backend.db.transaction import Session
-from backend.documents.cuts.repository import CutRepository, cut_as
+from backend.documents.cuts.repository import CutRepository, Wanted, cut_as
 from backend.jobs.repository import JobRepository
 
 #: Jobs of this kind cut documents anew.
@@ -31,7 +31,7 @@ def apply_parser(session: Session, tenant_id: UUID, config: ParserConfig) -> Ask
     return Asked(job_id, outdated)
 
 
-def wanted_cuts(config: ParserConfig) -> tuple[str, str]:
-    """What a document says that was cut as `config` wants it; and one that was too long."""
+def wanted_cuts(config: ParserConfig) -> Wanted:
+    """What a document says that was cut as `config` wants it."""
     characters, overlap = config.chunk_characters, config.chunk_overlap
-    return cut_as(characters, overlap), cut_as(characters, overlap, config.max_characters)
+    return Wanted(cut_as(characters, overlap), cut_as(characters, overlap, config.max_characters))

@@ -17,7 +17,7 @@ from backend.documents.uploads.repository import take_again
 from backend.embeddings.providers.contract import Embedder
 from backend.errors import StateError, Unavailable
 from backend.flows.ingest_document.store import store_all
-from backend.flows.recut_documents.cutting import UNKNOWN_HASH, cut_again
+from backend.flows.recut_documents.cutting import cut_again
 from backend.flows.recut_documents.flow import wanted_cuts
 from backend.flows.upload_documents.reading import read_upload
 from backend.jobs.claim import Claim
@@ -76,11 +76,19 @@ class RecutHandler:
         """The same."""
 
     def _cut(self, claim: Claim, stored: StoredText, config: ParserConfig) -> None:
-        embedder = self.embedder_for(claim.tenant_id)
+        is_of_source = stored.connector_id is not None
+        is_too_short = stored.is_shortened and stored.shortened_to != config.max_characters
         try:
-            document = self._read_original(claim, stored, embedder, config)
-            if document is None:
-                document = cut_again(stored, embedder=embedder, config=config, reader=self.reader)
+            made = None if is_of_source else self._read_original(claim, stored, config)
+            if not isinstance(made, NewDocument):
+                made = cut_again(
+                    stored,
+                    # There may be more in a file that cannot be read now: it is tried again the next time.
+                    shortened_to=config.max_characters if made is None else stored.shortened_to,
+                    embedder=self.embedder_for(claim.tenant_id),
+                    config=config,
+                    reader=self.reader,
+                )
         except Unavailable:
             raise
         except StateError as error:
@@ -88,26 +96,28 @@ class RecutHandler:
             return
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).hold(claim, progressed=True)
+            cuts = CutRepository(session)
             # What its source has replaced meanwhile is cut as it should be.
-            if CutRepository(session).hold(claim.tenant_id, stored):
-                store_all(session, claim.tenant_id, stored.connector_id, [document])
-                if document.content_sha256 == UNKNOWN_HASH and stored.connector_id is not None:
+            if cuts.hold(claim.tenant_id, stored):
+                store_all(session, claim.tenant_id, stored.connector_id, [made])
+                if is_too_short and stored.connector_id is not None:
+                    # There is more of it at its source.
+                    cuts.forget_content(claim.tenant_id, stored.id)
                     SyncItemRepository(session).forget_revisions(
                         claim.tenant_id, stored.connector_id, [stored.external_id]
                     )
 
     def _read_original(
-        self, claim: Claim, stored: StoredText, embedder: Embedder, config: ParserConfig
-    ) -> NewDocument | None:
-        """The document as its file says it, if that is kept here; None if it cannot be read as the settings are now."""
-        if stored.connector_id is not None:
-            return None
+        self, claim: Claim, stored: StoredText, config: ParserConfig
+    ) -> NewDocument | str | None:
+        """The document as the file says it that was handed in, or why it cannot be read now; None if there is no file."""
         with self.db.statement(claim.tenant_id) as unit:
             upload = take_again(unit, claim.tenant_id, stored.id)
         if upload is None:
             return None
+        embedder = self.embedder_for(claim.tenant_id)
         made = read_upload(upload, embedder=embedder, config=config, reader=self.reader)
         if isinstance(made, str):
             _log.warning("original not read, its text is cut", document=str(stored.id), reason=made)
-            return None
+            return made
         return replace(made, id=stored.id)

@@ -36,6 +36,7 @@ DOCUMENTS = 5
 LONG = "# Moorings\n\n" + "\n\n".join(
     f"Berth {n} takes ships of up to {100 + n} metres. The harbour master signs for it." for n in range(40)
 )
+MANY = "".join(f"Sentence number {n} of many.\n\n" for n in range(1000))
 NARROW = ParserConfig(chunk_characters=300, chunk_overlap=0)
 
 
@@ -257,8 +258,7 @@ def contents(scene: Scene) -> dict[UUID, tuple[int, bool, str]]:
 
 
 def test_file_that_was_too_long_is_read_anew_from_its_original(scene: Scene) -> None:
-    text = "".join(f"Sentence number {n} of many.\n\n" for n in range(1000))
-    document_id = hand_in(scene, text.encode(), "long.md", SHORT)
+    document_id = hand_in(scene, MANY.encode(), "long.md", SHORT)
     length, is_shortened, cut = contents(scene)[document_id]
     assert (9_900 < length <= 10_000, is_shortened, cut) == (True, True, "1200/0/1/10000")
     with scene.db.transaction(scene.tenant_id) as session:
@@ -277,7 +277,7 @@ def test_file_that_was_too_long_is_read_anew_from_its_original(scene: Scene) -> 
     )
     assert kept == ("personal", "long.md")
     (original,) = scene.rows("SELECT length(body), state FROM uploads WHERE tenant_id = %s")
-    assert original == (len(text), "stored")
+    assert original == (len(MANY), "stored")
 
 
 def test_original_that_the_settings_refuse_now_is_cut_from_its_text(scene: Scene) -> None:
@@ -321,3 +321,66 @@ def test_document_of_a_source_that_was_too_long_is_read_when_it_is_seen_again(sc
     ]
     # As much as is stored is found meanwhile, and nothing is done twice.
     assert scene.ask(wider) == (None, 0)
+
+
+def test_beginning_kept_before_its_limit_was_written_down_is_read_anew(scene: Scene) -> None:
+    document_id = hand_in(scene, MANY.encode(), "long.md", SHORT)
+    with scene.database.admin() as connection:
+        connection.execute("UPDATE documents SET cut_as = '1200/0/1' WHERE id = %s", (document_id,))
+    assert scene.ask(ParserConfig())[1] == 1
+    scene.work(config=ParserConfig())
+    length, is_shortened, cut = contents(scene)[document_id]
+    assert (length > 25_000, is_shortened, cut) == (True, False, "1200/0/1")
+    assert scene.ask(ParserConfig()) == (None, 0)
+
+
+def test_beginning_whose_original_cannot_be_read_now_is_read_later(scene: Scene) -> None:
+    document_id = hand_in(scene, MANY.encode(), "long.md", SHORT)
+    small = ParserConfig(max_bytes=20_000, chunk_characters=300)
+    assert scene.ask(small)[1] == DOCUMENTS + 1
+    scene.work(config=small)
+    length, is_shortened, cut = contents(scene)[document_id]
+    assert (length <= 10_000, is_shortened, cut) == (True, True, "300/0/1/10000")
+    # It is cut as it should be, and asked about again.
+    assert scene.ask(small)[1] == 1
+    scene.work(config=small)
+    wide = ParserConfig(chunk_characters=300)
+    assert scene.ask(wide)[1] == 1
+    scene.work(config=wide)
+    length, is_shortened, cut = contents(scene)[document_id]
+    assert (length > 25_000, is_shortened, cut) == (True, False, "300/0/1")
+    assert scene.ask(wide) == (None, 0)
+
+
+def test_beginning_without_an_original_is_cut_once(scene: Scene) -> None:
+    scene.store("long", MANY, SHORT)
+    assert scene.ask(ParserConfig())[1] == 1
+    scene.work(config=ParserConfig())
+    assert scene.ask(ParserConfig()) == (None, 0)
+
+
+def test_what_a_document_was_judged_to_be_stays_while_there_is_more_of_it_at_its_source(scene: Scene) -> None:
+    with scene.db.transaction(scene.tenant_id) as session:
+        scene.connector_id = (
+            ConnectorRepository(session)
+            .connect(
+                scene.tenant_id,
+                "github",
+                connected_by=scene.account.user_id,
+                account_id="1",
+                account_label="port",
+            )
+            .id
+        )
+    scene.store("long", MANY, SHORT)
+    judged = "classification = 'personal', classification_confidence = 0.95, is_judged = true"
+    with scene.database.admin() as connection:
+        connection.execute(f"UPDATE documents SET {judged} WHERE external_id = 'long'".encode())
+    wider = ParserConfig(max_characters=20_000)
+    scene.ask(wider)
+    scene.work(config=wider)
+    facts = (
+        "SELECT classification, is_judged, content_sha256 = decode(repeat('00', 32), 'hex') FROM documents"
+        " WHERE tenant_id = %s AND external_id = 'long'"
+    )
+    assert scene.rows(facts) == [("personal", True, True)]
