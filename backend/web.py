@@ -254,13 +254,11 @@ def html(text: str, status: int = 200, *, form_action: str = "'none'") -> Respon
     return response
 
 
-def ask_to_sign_in(
-    address: str, *, status: int = 200, message: str = "", email: str = "", signed_in_as: str = ""
-) -> Response:
-    """The page with the sign-in form, which leads on to `address`, bound to this browser."""
+def ask_to_sign_in(address: str, *, status: int = 200, **said: str) -> Response:
+    """The page with the sign-in form, which leads on to `address`, bound to this browser; `said` as `sign_in_page` has it."""
     browser = request.cookies.get(BROWSER_COOKIE) or new_browser()
     s = services()
-    text = sign_in_page(s.keyring, browser, address, message=message, email=email, signed_in_as=signed_in_as)
+    text = sign_in_page(s.keyring, browser, address, **said)
     response = html(text, status, form_action="'self'")
     response.set_cookie(
         BROWSER_COOKIE,

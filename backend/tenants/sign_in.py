@@ -31,8 +31,8 @@ _FORM = """<h1>Sign in to go on</h1>
 <form method="post" action="{action}">
 <input type="hidden" name="next" value="{address}">
 <input type="hidden" name="confirmation" value="{confirmation}">
-<label>E-mail address<input type="email" name="email" value="{email}" autocomplete="username" required autofocus></label>
-<label>Password<input type="password" name="password" autocomplete="current-password" required></label>
+<label>E-mail address<input type="email" name="email" value="{email}" autocomplete="username" required{at_email}></label>
+<label>Password<input type="password" name="password" autocomplete="current-password" required{at_password}></label>
 <button type="submit">Sign in</button>
 </form>
 <p class="note"><a href="{sign_up}">Create a workspace</a></p>"""
@@ -70,11 +70,15 @@ def sign_in_page(
     message: str = "",
     email: str = "",
     signed_in_as: str = "",
+    made: str = "",
 ) -> str:
-    """The form; `message` says why it is shown again, `signed_in_as` who is signed in already."""
+    """The form; `message` says why it is shown again, `signed_in_as` who is signed in already, `made` which workspace has
+    just been made."""
     words = ""
+    if made:
+        words = f"<p><strong><bdi>{escape(made)}</bdi></strong> is ready, and you administer it.</p>"
     if signed_in_as:
-        words = (
+        words += (
             f"<p>In this browser you are signed in as <strong><bdi>{escape(signed_in_as)}</bdi></strong>.</p>"
         )
     if message:
@@ -86,6 +90,8 @@ def sign_in_page(
         address=escape(address),
         confirmation=keyring.mac(_PURPOSE, _bound(browser, address)).hex(),
         email=escape(email),
+        at_email="" if email else " autofocus",
+        at_password=" autofocus" if email else "",
     )
     return page("Sign in", body)
 

@@ -32,11 +32,3 @@ def sign_up_page(given: Mapping[str, str], *, next_page: str, message: str = "")
         **{name: escape(given.get(name, "")) for name in ("full_name", "organization_name", "email")},
     )
     return page("Create a workspace", body)
-
-
-def made_page(workspace: str, *, next_page: str) -> str:
-    """The workspace is there."""
-    body = f"""<h1>Your workspace is ready</h1>
-<p><bdi>{escape(workspace)}</bdi> is there, and you administer it.</p>
-<p><a class="button" href="{SIGN_IN}?next={next_page}">Sign in</a></p>"""
-    return page("Your workspace is ready", body)

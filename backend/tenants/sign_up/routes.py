@@ -5,10 +5,20 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 
 from backend.errors import StateError
-from backend.tenants.sign_up.page import made_page, sign_up_page
+from backend.tenants.sign_up.page import sign_up_page
 from backend.tenants.sign_up.service import new_account
 from backend.tenants.views import SignUp
-from backend.web import DESK, FormNotShown, asks_from_here, html, public, services, shows_pages, status_of
+from backend.web import (
+    DESK,
+    FormNotShown,
+    ask_to_sign_in,
+    asks_from_here,
+    html,
+    public,
+    services,
+    shows_pages,
+    status_of,
+)
 
 api = APIBlueprint(
     "sign_up", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")]
@@ -42,7 +52,8 @@ def sign_up() -> Response:
             workspace = tenant.name
     except StateError as error:
         return _form(error.message, status_of(error))
-    return html(made_page(workspace, next_page=DESK), 201)
+    # Signed in here at once, a browser could be led into a stranger's workspace; the form below is shown to this one only.
+    return ask_to_sign_in(DESK, status=201, made=workspace, email=body.email)
 
 
 def _form(message: str = "", status: int = 200) -> Response:
