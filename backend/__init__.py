@@ -5,6 +5,7 @@ be started, killed and replaced at any moment. A folder is a piece of state; sta
 
     app.py         the web application: routes, who may call them, how errors are answered
     admission.py   what every request passes: scopes of API keys, rate limits, idempotency keys
+    marks.py       what a route says of itself: who may call it, and how
     web.py         what every route shares
     wiring.py      builds what a process needs from its settings and hands it down
     inference.py   the models it asks: for vectors, written answers, the order of passages

@@ -72,7 +72,10 @@ class Settings(BaseSettings):
     """Name of this process in logs, metrics and `ops` views; defaults to host name and process id."""
 
     max_request_bytes: int = Field(32 * 1024 * 1024, alias="MAX_REQUEST_BYTES", ge=1024)
-    """Largest accepted request body, in bytes."""
+    """Largest accepted request body, in bytes; and the largest file, in the desk's form as well."""
+
+    max_folder_bytes: int = Field(2 * 1024**3, alias="MAX_FOLDER_BYTES", ge=1024)
+    """Bytes of the files that the desk's form takes at once. They are stored as they come, a few at a time in memory."""
 
     trusted_proxies: int = Field(0, alias="TRUSTED_PROXIES", ge=0, le=10)
     """How many proxies in front each add the caller's address to X-Forwarded-For; 0 believes no such header."""

@@ -4,13 +4,13 @@ The only module besides `app.py` and the `routes.py` files that knows Flask.
 """
 
 import re
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from flask import Response, current_app, g, request
 from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.exceptions import HTTPException
 
 from backend.errors import (
     Conflict,
@@ -64,8 +64,6 @@ _STATUS = (
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 
 class AdministratorsOnly(Forbidden):
@@ -134,13 +132,18 @@ def found_principal() -> Principal | None:
 
 
 def browser_principal(access: str) -> Principal | None:
-    """Whose browser this is, by its session cookie, for routes marked as `access`: "cookie" only reads, "form" takes forms
-    of our own pages, shown in this session. None for other routes and browsers. Raises Unauthenticated, FormNotShown."""
-    if access != "form" and (access != "cookie" or request.method != "GET"):
+    """Whose browser this is, by its session cookie, for routes marked as `access`: "cookie" only reads, "form" and "folder"
+    take forms of our own pages, shown in this session. None for other routes and browsers. Raises Unauthenticated,
+    FormNotShown."""
+    takes_forms = access in ("form", "folder")
+    if not takes_forms and (access != "cookie" or request.method != "GET"):
         return None
     who = _session_principal()
-    if who is not None and access == "form" and not (asks_from_here() and _is_confirmed(who)):
-        raise FormNotShown
+    if who is not None and takes_forms:
+        if not asks_from_here():
+            raise FormNotShown
+        if access == "form":
+            check_confirmed(who, request.form.get("confirmation", ""))
     return who
 
 
@@ -157,10 +160,11 @@ def _session_principal() -> Principal | None:
     return authenticate_session(services().db, services().keyring, token) if token else None
 
 
-def _is_confirmed(who: Principal) -> bool:
-    given = request.form.get("confirmation", "")
+def check_confirmed(who: Principal, given: str) -> None:
+    """Raises FormNotShown unless a page shown in this session has given the form that."""
     mac = bytes.fromhex(given) if _HEX.fullmatch(given) else b""
-    return services().keyring.mac_matches(_FORM_PURPOSE, who.in_session.bytes, mac)
+    if not services().keyring.mac_matches(_FORM_PURPOSE, who.in_session.bytes, mac):
+        raise FormNotShown
 
 
 def form_confirmation() -> str:
@@ -171,43 +175,6 @@ def form_confirmation() -> str:
 def asks_from_here() -> bool:
     """Whether the browser says that no other site made it send this; old ones do not say."""
     return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-
-
-def public(view: View) -> View:
-    """Marks a route that needs no sign-in."""
-    view.access = "public"  # type: ignore[attr-defined]
-    return view
-
-
-def cookie_allowed(view: View) -> View:
-    """Marks a reading route that the session cookie opens too, because a browser cannot send a header there."""
-    view.access = "cookie"  # type: ignore[attr-defined]
-    return view
-
-
-def form_allowed(view: View) -> View:
-    """Marks a route that a form of our own pages leads to: the session cookie opens it together with the form's
-    confirmation, which only a page shown in that session has."""
-    view.access = "form"  # type: ignore[attr-defined]
-    return view
-
-
-def session_only(view: View) -> View:
-    """Marks a route that no API key opens: what manages sessions and keys."""
-    view.session_only = True  # type: ignore[attr-defined]
-    return view
-
-
-def shows_pages(view: View) -> View:
-    """Marks a route that people open in a browser: who asks for HTML is refused with a page, and asked to sign in."""
-    view.shows_pages = True  # type: ignore[attr-defined]
-    return view
-
-
-def only_reads(view: View) -> View:
-    """Marks a route that changes nothing though it is a POST: the scope `read` is enough for it."""
-    view.only_reads = True  # type: ignore[attr-defined]
-    return view
 
 
 def status_of(error: StateError) -> HTTPStatus:
@@ -277,9 +244,7 @@ def _refusal(status: int, detail: str, code: str) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         # Nobody has tried anything yet.
         message = "" if code == "AUTH_REQUIRED" else detail
-        response = ask_to_sign_in(
-            address, status=status, message=message, email=request.form.get("email", "")
-        )
+        response = ask_to_sign_in(address, status=status, message=message, email=_sent("email"))
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
     if status == HTTPStatus.BAD_REQUEST and request.method == "GET":
@@ -291,8 +256,19 @@ def _refusal(status: int, detail: str, code: str) -> Response:
 
 def _address_to_return_to() -> str:
     if request.path == SIGN_IN:
-        return return_address(request.values.get("next", ""))
+        return return_address(request.args.get("next") or _sent("next"))
     query = request.query_string.decode("ascii", errors="replace")
     # A browser does not tell which place in the page its link names.
     place = "#passage" if request.path.endswith("/view") and "start" in request.args else ""
     return return_address(f"{request.path}{'?' if query else ''}{query}{place}")
+
+
+def _sent(name: str) -> str:
+    """A field of the form to sign in. Other forms are not read to refuse them: they may be large."""
+    if request.path != SIGN_IN:
+        return ""
+    try:
+        return request.form.get(name, "")
+    except HTTPException:
+        # It is too large, which is why it is refused.
+        return ""

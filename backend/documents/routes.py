@@ -25,7 +25,13 @@ from backend.documents.views import (
     whole_of,
 )
 from backend.errors import Invalid
-from backend.web import Answer, answer, cookie_allowed, principal, services, shows_pages
+from backend.marks import cookie_allowed, shows_pages
+from backend.web import (
+    Answer,
+    answer,
+    principal,
+    services,
+)
 
 api = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from backend.db.transaction import Session as DbSession
 from backend.errors import Forbidden, Unauthenticated
+from backend.marks import public, session_only, shows_pages
 from backend.tenants.access import account_name, issue_access_token
 from backend.tenants.models import Tenant, User
 from backend.tenants.passwords import MAX_LENGTH
@@ -41,10 +42,7 @@ from backend.web import (
     cookie_principal,
     found_principal,
     principal,
-    public,
     services,
-    session_only,
-    shows_pages,
 )
 
 api = APIBlueprint(

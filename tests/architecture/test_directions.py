@@ -54,7 +54,7 @@ LAYERS: Final = (
     ("bundled",),
     ("db",),
     ("keyring", "outside", "ports", "supervisor"),
-    ("errors", "lifeline", "logs", "lru", "pages", "rooms", "scratch", "settings"),
+    ("errors", "lifeline", "logs", "lru", "marks", "pages", "rooms", "scratch", "settings"),
 )
 
 #: Imports that go upward all the same, each with its reason.
@@ -73,7 +73,7 @@ ONLY_IN: Final = MappingProxyType(
         "alembic": ("backend.db.migrate",),
         "flask": ("backend.app", "backend.admission", "backend.web", "routes"),
         "flask_openapi3": ("backend.app", "routes"),
-        "werkzeug": ("backend.app",),
+        "werkzeug": ("backend.app", "backend.flows.desk.parts", "backend.web"),
         "gunicorn": ("backend.serve",),
         "typer": ("backend.administration", "backend.commands", "backend.syncing"),
         "rich": ("backend.commands",),

@@ -14,8 +14,13 @@ from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.stream import stream_answer
 from backend.flows.ask.views import SearchAnswer, answer_view
+from backend.marks import only_reads
 from backend.search.repository import Filters
-from backend.web import answer, only_reads, principal, services
+from backend.web import (
+    answer,
+    principal,
+    services,
+)
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
 

@@ -18,9 +18,16 @@ from backend.flows.connect_account.pages import confirmation_page, onward_page
 from backend.flows.connect_account.token import connect_by_token
 from backend.flows.list_sources.flow import SourcePath
 from backend.flows.watch_source.flow import watched_types
+from backend.marks import public
 from backend.pages import policy
 from backend.tenants.repository import TenantRepository
-from backend.web import Answer, answer, cookie_principal, editor, public, services
+from backend.web import (
+    Answer,
+    answer,
+    cookie_principal,
+    editor,
+    services,
+)
 
 api = APIBlueprint(
     "connect",

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from backend.documents.models import Upload
 from backend.documents.uploads.repository import Reading
 from backend.flows.ask.views import CitationView, SearchAnswer, SourceView
+from backend.flows.desk.folder import megabytes
 from backend.pages import page
 from backend.search.plain import plain, visible
 from backend.search.sentences import split_sentences
@@ -43,13 +44,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A page of the list of files, the newest first; `most_bytes` may come at once."""
+    """A page of the list of files, the newest first; `most_bytes` may come at once, of files of `most_file_bytes` each."""
 
     shown: Sequence[Upload]
     offset: int
     has_more: bool
     reading: Reading
     most_bytes: int
+    most_file_bytes: int
     is_adding: bool
     """Whether the form is wanted though files are being read: then the page does not fetch itself anew."""
 
@@ -80,7 +82,7 @@ def files_page(frame: Frame, files: Files, *, may_add: bool, message: str = "") 
             f' max="{files.reading.total}"></progress></label></p>\n'
         )
     if shows_form:
-        body += _form(frame, files.most_bytes)
+        body += _form(frame, files)
     elif may_add:
         body += f'<p><a href="{FILES}?add=1">Upload more</a></p>\n'
     body += _list(files)
@@ -208,13 +210,13 @@ def _address(answer: SearchAnswer, place: CitationView | SourceView) -> str:
 # -- files
 
 
-def _form(frame: Frame, most_bytes: int) -> str:
+def _form(frame: Frame, files: Files) -> str:
     return f"""<form class="upload" method="post" action="{FILES}" enctype="multipart/form-data">
 <input type="hidden" name="confirmation" value="{escape(frame.confirmation)}">
 <label>Files<input type="file" name="files" multiple></label>
 <label>or a whole folder<input type="file" name="files" multiple webkitdirectory></label>
 <button type="submit">Upload</button>
-<p class="note">Up to {most_bytes // (1024 * 1024)} MB at once. Drop files or a folder on the fields, or choose them.</p>
+<p class="note">Up to {megabytes(files.most_bytes)} at once, {megabytes(files.most_file_bytes)} a file. Drop files or a folder on the fields, or choose them.</p>
 </form>
 """
 

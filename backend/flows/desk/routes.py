@@ -11,13 +11,16 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from backend.configs.schemas import UploadConfig
-from backend.documents.uploads.repository import MOST_FILES, NewUpload, UploadRepository
+from backend.documents.uploads.repository import UploadRepository
 from backend.errors import StateError
 from backend.flows.ask.flow import find, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.views import SearchAnswer, answer_view
+from backend.flows.desk.folder import Chosen, FolderTooLarge, megabytes
 from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page, thanks_page
-from backend.flows.upload_documents.flow import NothingUploaded, new_upload, take_in
+from backend.flows.desk.parts import FormBroken, Part, read_parts
+from backend.flows.upload_documents.flow import take_in
+from backend.marks import cookie_allowed, folder_allowed, form_allowed, session_only, shows_pages
 from backend.searches.repository import SearchLogRepository, SearchNotFound
 from backend.tenants.repository import SessionRepository
 from backend.tenants.sign_in import SIGN_IN
@@ -25,15 +28,12 @@ from backend.web import (
     DESK,
     SESSION_COOKIE,
     asks_from_here,
-    cookie_allowed,
+    check_confirmed,
     editor,
-    form_allowed,
     form_confirmation,
     html,
     principal,
     services,
-    session_only,
-    shows_pages,
     status_of,
 )
 
@@ -137,21 +137,31 @@ def show_files(query: Listing) -> Response:
 
 
 @api.post("/api/desk/files", responses={303: None})
-@form_allowed
+@folder_allowed
 @session_only
 @shows_pages
 def hand_in() -> Response:
-    """The page's form: keeps the files, which a worker then reads, and goes back to the page."""
+    """The page's form: keeps the files as they come, which workers then read, and goes back to the page."""
     who = editor()
     s = services()
+    most, size = s.settings.max_folder_bytes, request.content_length or 0
+    if size > most:
+        raise FolderTooLarge(
+            f"These files have {megabytes(size)} together; up to {megabytes(most)} are taken at once."
+        )
+    request.max_content_length = most
+    parts = read_parts(
+        request.stream.read,
+        request.mimetype_params.get("boundary", ""),
+        most_bytes=s.settings.max_request_bytes,
+    )
+    check_confirmed(who, _confirmation_in(parts))
     quota = s.configs.current(who.tenant_id, UploadConfig).quota_bytes
-    files = list(_chosen())
+    chosen = Chosen(s.settings.max_request_bytes)
     try:
-        if not files:
-            raise NothingUploaded("Choose one or more files, or a folder that is not empty.")
-        for start in range(0, len(files), MOST_FILES):
-            batch = files[start : start + MOST_FILES]
-            take_in(s.db, who.tenant_id, batch, by=who.user_id, quota_bytes=quota)
+        for together in chosen.batches(parts):
+            take_in(s.db, who.tenant_id, together, by=who.user_id, quota_bytes=quota)
+        chosen.check()
     except StateError as error:
         return _files_page(Listing(add="1"), message=error.message, status=status_of(error))
     return Response(status=303, headers={"Location": FILES})
@@ -212,19 +222,20 @@ def _files_page(query: Listing, *, message: str = "", status: int = 200) -> Resp
         offset=query.offset,
         has_more=len(rows) > FILES_SHOWN,
         reading=reading,
-        most_bytes=services().settings.max_request_bytes,
+        most_bytes=services().settings.max_folder_bytes,
+        most_file_bytes=services().settings.max_request_bytes,
         is_adding=query.add == "1",
     )
     return _page(files_page(_frame(), files, may_add=who.user.role != "viewer", message=message), status)
 
 
-def _chosen() -> Iterator[NewUpload]:
-    """Files of the form; what a folder hides is not handed in."""
-    for part in request.files.getlist("files"):
-        # A field without a chosen file sends a part without a name.
-        name = (part.filename or "").replace("\\", "/")
-        if name and not any(piece.startswith(".") for piece in name.split("/")):
-            yield new_upload(part.stream.read(), file_name=name, mime_type=part.mimetype or "")
+def _confirmation_in(parts: Iterator[Part]) -> str:
+    """What the form carries before its files; nothing if it is none of ours."""
+    with suppress(FormBroken):
+        first = next(parts, None)
+        if first is not None and (first.name, first.file_name) == ("confirmation", None):
+            return (first.body or b"").decode(errors="replace")
+    return ""
 
 
 def _frame() -> Frame:

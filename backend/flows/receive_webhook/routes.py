@@ -12,7 +12,13 @@ from backend.connectors.channels.repository import ChannelRepository
 from backend.connectors.repository import ConnectorRepository
 from backend.flows.list_sources.flow import SourcePath
 from backend.flows.receive_webhook.flow import NoSuchWebhook, ReceiveWebhook
-from backend.web import Answer, administrator, answer, public, services
+from backend.marks import public
+from backend.web import (
+    Answer,
+    administrator,
+    answer,
+    services,
+)
 
 api = APIBlueprint(
     "webhooks",

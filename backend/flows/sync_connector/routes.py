@@ -15,6 +15,7 @@ from backend.connectors.repository import ConnectorRepository, NotConnected
 from backend.errors import NotFound
 from backend.flows.list_sources.flow import SourcePath
 from backend.flows.sync_connector.flow import cancel_sync, read_stream_id, start_sync, stream_id
+from backend.marks import public
 from backend.sync.failures.repository import FailingItemRepository
 from backend.sync.models import SyncRun
 from backend.sync.progress.repository import SyncProgressRepository
@@ -28,7 +29,6 @@ from backend.web import (
     editor,
     found_principal,
     principal,
-    public,
     services,
 )
 

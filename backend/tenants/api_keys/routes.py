@@ -8,11 +8,17 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
+from backend.marks import session_only
 from backend.tenants.access import Principal
 from backend.tenants.api_keys.repository import ApiKeyRepository, key_prefix
 from backend.tenants.models import ApiKey
 from backend.tenants.views import Name
-from backend.web import Answer, answer, principal, services, session_only
+from backend.web import (
+    Answer,
+    answer,
+    principal,
+    services,
+)
 
 api = APIBlueprint(
     "api_keys",

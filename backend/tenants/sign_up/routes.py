@@ -5,6 +5,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 
 from backend.errors import StateError
+from backend.marks import public, shows_pages
 from backend.tenants.sign_up.page import sign_up_page
 from backend.tenants.sign_up.service import new_account
 from backend.tenants.views import SignUp
@@ -14,9 +15,7 @@ from backend.web import (
     ask_to_sign_in,
     asks_from_here,
     html,
-    public,
     services,
-    shows_pages,
     status_of,
 )
 

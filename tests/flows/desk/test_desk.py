@@ -56,7 +56,9 @@ def confirmation(text: str) -> str:
 
 def hand_in(browser: FlaskClient, given: str, files: dict[str, bytes], **headers: str) -> TestResponse:
     data = {"confirmation": given, "files": [(io.BytesIO(body), name) for name, body in files.items()]}
-    return browser.post("/api/desk/files", data=data, headers={**HTML, **headers})
+    return browser.post(
+        "/api/desk/files", data=data, headers={**HTML, **headers}, content_type="multipart/form-data"
+    )
 
 
 def test_browser_at_the_front_door_is_led_to_the_desk_and_asked_who_it_is(web: Instance) -> None:
@@ -189,6 +191,52 @@ def test_more_files_than_one_request_of_the_api_may_bring_are_taken(web: Instanc
     assert "0 of 120 processed" in newest
     assert newest.count("Processing") == 100
     assert shown(browser, "/api/desk/files?offset=100").count("Processing") == 20
+
+
+def test_folder_may_be_larger_than_any_other_request_but_no_file_in_it(database: TestDatabase) -> None:
+    limits = {"MAX_REQUEST_BYTES": "10000", "MAX_FOLDER_BYTES": "100000"}
+    with web_instance(database, "desk", **limits) as small:
+        browser = browser_of(small, small.sign_in())
+        given = confirmation(shown(browser, "/api/desk/files"))
+        files = {f"{n}.md": f"# Note {n}\n".encode() * 1000 for n in range(5)}
+        sent = hand_in(browser, given, {**files, "large.bin": b"x" * 10_001})
+        assert sent.status_code == 413
+        assert "left out: 0.md, 1.md" not in sent.text
+        assert "Larger than 0 MB, and left out: large.bin." in sent.text
+        assert "0 of 5 processed" in shown(browser, "/api/desk/files")
+        refused = hand_in(browser, given, {f"{n}.md": b"x" * 9000 for n in range(12)})
+        assert refused.status_code == 413
+        assert "together; up to 0 MB are taken at once" in refused.text
+        assert "0 of 5 processed" in shown(browser, "/api/desk/files")
+
+
+def test_large_request_of_nobody_is_refused_unread(database: TestDatabase) -> None:
+    """Also where the page that refuses it would show what was sent."""
+    with web_instance(database, "desk", MAX_REQUEST_BYTES="10000") as small:
+        browser = small.browser()
+        files = {f"{n}.md": b"x" * 5000 for n in range(5)}
+        assert hand_in(browser, "", files).status_code == 401
+        sign_in = browser.post("/api/auth/sign-in", data={"email": "x" * 20_000}, headers=HTML)
+        assert sign_in.status_code == 413
+        assert "larger than this server accepts" in sign_in.text
+        expired = small.browser()
+        expired.set_cookie(SESSION_COOKIE, "no.such.token", path="/api")
+        assert hand_in(expired, "", files).status_code == 401
+        feedback = {"confirmation": "", "answer": "x" * 20_000}
+        assert expired.post("/api/desk/feedback", data=feedback, headers=HTML).status_code == 401
+
+
+def test_broken_form_is_said_on_the_page(web: Instance) -> None:
+    browser = browser_of(web, web.sign_in())
+    given = confirmation(shown(browser, "/api/desk/files"))
+    field = f'--b\r\nContent-Disposition: form-data; name="confirmation"\r\n\r\n{given}\r\n'
+    cut = field + '--b\r\nContent-Disposition: form-data; name="files"; filename="a.md"\r\n\r\nwor'
+    answer = browser.post(
+        "/api/desk/files", data=cut, headers=HTML, content_type="multipart/form-data; boundary=b"
+    )
+    assert answer.status_code == 400
+    assert "its end is missing" in answer.text
+    assert "No files yet." in answer.text
 
 
 def test_no_file_and_no_room_are_said_on_the_page(web: Instance) -> None:
