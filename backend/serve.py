@@ -51,6 +51,7 @@ class WebInstance(BaseApplication):  # type: ignore[misc]
             "worker_connections": 4000,
             "graceful_timeout": 5,
             "keepalive": 30,
+            "limit_request_line": 8190,
             "loglevel": "warning",
         }
         for key, value in options.items():

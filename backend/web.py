@@ -142,6 +142,7 @@ def browser_principal(access: str) -> Principal | None:
     if who is not None and takes_forms:
         if not asks_from_here():
             raise FormNotShown
+        g.is_browser = True
         if access == "form":
             check_confirmed(who, request.form.get("confirmation", ""))
     return who
@@ -161,7 +162,10 @@ def _session_principal() -> Principal | None:
 
 
 def check_confirmed(who: Principal, given: str) -> None:
-    """Raises FormNotShown unless a page shown in this session has given the form that."""
+    """Raises FormNotShown unless a page shown in this session has given the form that; or who asks has shown a token, which
+    no other site's page can."""
+    if not g.get("is_browser", False):
+        return
     mac = bytes.fromhex(given) if _HEX.fullmatch(given) else b""
     if not services().keyring.mac_matches(_FORM_PURPOSE, who.in_session.bytes, mac):
         raise FormNotShown
@@ -260,7 +264,9 @@ def _address_to_return_to() -> str:
     query = request.query_string.decode("ascii", errors="replace")
     # A browser does not tell which place in the page its link names.
     place = "#passage" if request.path.endswith("/view") and "start" in request.args else ""
-    return return_address(f"{request.path}{'?' if query else ''}{query}{place}")
+    address = return_address(f"{request.path}{'?' if query else ''}{query}{place}")
+    # Not to a form of the desk that was sent, but to where it was.
+    return DESK if address == SIGN_IN and request.path.startswith(DESK) else address
 
 
 def _sent(name: str) -> str:

@@ -117,6 +117,16 @@ def test_instance_is_one_process_that_carries_only_what_it_uses(instance: Instan
     assert [m for m in sorted(instance.modules) if any(fnmatch(m, heavy) for heavy in NOT_IN_MEMORY)] == []
 
 
+def test_question_in_an_address_may_be_long_in_any_writing(instance: Instance) -> None:
+    """As the desk's form sends it, before anybody is signed in."""
+    question = "港" * 800
+    answer = httpx2.get(
+        f"{instance.url}/api/desk/ask", params={"q": question}, headers={"Accept": "text/html"}, timeout=30
+    )
+    assert answer.status_code == 401
+    assert "Sign in to go on" in answer.text
+
+
 def test_instance_ends_well_when_asked_to(own_database: TestDatabase, instance: Instance) -> None:
     instance.process.terminate()
     assert instance.process.wait(20) == 0

@@ -154,10 +154,17 @@ class JobRepository(JobStatements):
         self._let_go(claim, state="queued", run_at=func.now(), attempt=func.greatest(Job.attempt - 1, 0))
         hint(self._session, Channel.JOBS, claim.tenant_id, claim.kind)
 
-    def postpone(self, claim: Claim, until: datetime | timedelta, *, because: str | None = None) -> datetime:
+    def postpone(
+        self,
+        claim: Claim,
+        until: datetime | timedelta,
+        *,
+        because: str | None = None,
+        args: Mapping[str, Any] | None = None,
+    ) -> datetime:
         """Puts the job back to be taken at `until`, or so long from now, without counting a try; when that is.
 
-        `because` is what operators read meanwhile.
+        `because` is what operators read meanwhile, `args` what the job is told the next time if not the same.
 
         Raises LeaseLost.
         """
@@ -168,6 +175,8 @@ class JobRepository(JobStatements):
         }
         if because is not None:
             values["last_error"] = because
+        if args is not None:
+            values["args"] = dict(args)
         return self._let_go(claim, state="queued", **values)[1]
 
     def cancel(self, tenant_id: UUID, job_id: UUID) -> str | None:

@@ -111,8 +111,11 @@ def compose(
         if len(chosen) == max_sentences or candidate.score < _NEAR_BEST * best.score:
             break
         if not any(
-            not _names_another(candidate, other, numbers)
-            and (_says_the_same(candidate, other) or _says_it_of_another(candidate, other, numbers))
+            candidate.words == other.words
+            or (
+                not _names_another(candidate, other, numbers)
+                and (_says_the_same(candidate, other) or _says_it_of_another(candidate, other, numbers))
+            )
             for other in chosen
         ):
             chosen.append(candidate)

@@ -23,7 +23,7 @@ _PURPOSE: Final = "sign-in"
 #: What links from elsewhere lead to; nothing else is returned to.
 _RETURN = re.compile(
     r"(?:/api/documents?/[A-Za-z0-9._~%/-]{1,200}|/api/desk(?:/ask|/files|/open)?)"
-    r"(?:\?[A-Za-z0-9._~%&=+-]{0,300})?(?:#[A-Za-z0-9-]{0,50})?"
+    r"(?:\?[A-Za-z0-9._~%&=+*-]{0,2400})?(?:#[A-Za-z0-9-]{0,50})?"
 )
 
 _FORM = """<h1>Sign in to go on</h1>

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -141,6 +142,38 @@ def test_packages_are_found_wherever_they_are_installed(tmp_path: Path) -> None:
         },
     )
     assert found.stdout == "1 2 3\n"
+
+
+@needs_landlock
+def test_packages_beside_this_one_are_found(tmp_path: Path) -> None:
+    """As in a folder that everything was installed into (`pip install --target`)."""
+    flat, own = tmp_path / "flat", tmp_path / "own"
+    for folder in (flat / "beside", flat / "beside.libs", flat / "data", own):
+        folder.mkdir(parents=True)
+    shutil.copytree(Path(__file__).parents[2] / "backend", flat / "backend")
+    (flat / "beside" / "__init__.py").write_text("")
+    (flat / "module.py").write_text("")
+    for secret in (flat / ".env", flat / "data" / "keys", flat / "settings.toml"):
+        secret.write_text("hunter2")
+    script = (
+        "from pathlib import Path\n"
+        "from backend.documents.parsing.confinement import confine\n"
+        "assert confine()\n"
+        "import backend.settings, beside, module\n"
+        "for name in ('.env', 'data/keys', 'settings.toml'):\n"
+        "    try:\n"
+        "        Path(backend.__file__).parents[1].joinpath(name).read_text()\n"
+        "    except PermissionError:\n"
+        "        print(name)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(own), "PYTHONPATH": str(flat)},
+    )
+    assert found.stdout.split() == [".env", "data/keys", "settings.toml"]
 
 
 @needs_landlock

@@ -11,7 +11,7 @@ import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from backend.embeddings.providers.contract import Embedder, EmbeddingFailed, NotEmbeddable
+from backend.embeddings.providers.contract import Embedder, EmbeddingFailed, EmbeddingRefused, NotEmbeddable
 from backend.embeddings.providers.openai import OpenAIEmbedder
 from tests.emulators.scripted import Reply, Request, ScriptedServer, json_reply, scripted_server
 
@@ -116,7 +116,7 @@ def test_embed_fails_when_nobody_listens() -> None:
         OpenAIEmbedder(base_url=address, model="m", dimensions=3).embed(["a"])
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404])
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 413, 422])
 def test_embed_does_not_repeat_what_was_refused(status: int) -> None:
     refusal = Reply(status, f"your key {KEY} is bad".encode(), {"Location": "http://127.0.0.1:1/"})
     with serving(lambda _: refusal) as (embedder, server), pytest.raises(EmbeddingFailed) as caught:
@@ -125,6 +125,8 @@ def test_embed_does_not_repeat_what_was_refused(status: int) -> None:
     assert len(server.requests) == 1
     assert str(status) in caught.value.message
     assert KEY not in caught.value.message
+    # Whether it is for these texts or for everybody.
+    assert isinstance(caught.value, EmbeddingRefused) == (status in (400, 413, 422))
 
 
 @pytest.mark.parametrize(

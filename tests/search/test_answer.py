@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -207,6 +208,14 @@ def test_compose_speaks_of_every_number_asked_for(question: str, sentences: list
     for found in ([source(" ".join(sentences), 0)], [source(s, place) for place, s in enumerate(sentences)]):
         said = compose(question, found)
         assert [citation.sentence for citation in said.citations] == sentences
+
+
+def test_compose_says_once_what_several_documents_say_word_for_word() -> None:
+    """Also if their titles have the numbers asked for."""
+    same = "The hangar doors are checked every week."
+    found = [replace(source(same, place), title=f"Hangar {place + 1}") for place in range(3)]
+    question = "How often are the doors of hangar 1, hangar 2 and hangar 3 checked?"
+    assert len(compose(question, found).citations) == 1
 
 
 def test_compose_does_not_say_it_of_another_number() -> None:

@@ -54,13 +54,13 @@ def confine() -> bool:
 
 
 def _readable() -> Iterator[Path]:
-    own = Path(backend.__file__).resolve().parent
-    # Without the folder that this package is in: where a checkout is, there are its settings as well.
-    installed = {Path(path).resolve() for path in sys.path if path} - {own.parent}
+    beside = Path(backend.__file__).resolve().parents[1]
+    installed = {Path(path).resolve() for path in sys.path if path}
     installed |= {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     paths = {
-        own,
-        *installed,
+        # Where a checkout is, there are its settings as well.
+        *(installed - {beside}),
+        *(path for path in beside.glob("*") if _is_code(path)),
         *(target for folder in installed for target in _linked_from(folder)),
         *(Path(prefix) for prefix in (sys.prefix, sys.base_prefix)),
         *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")),
@@ -70,6 +70,13 @@ def _readable() -> Iterator[Path]:
         with suppress(OSError):
             if path.exists():
                 yield path
+
+
+def _is_code(path: Path) -> bool:
+    """Whether it is a package or a module, or what an installer puts beside them."""
+    if path.is_dir():
+        return path.suffix in (".libs", ".dist-info") or path.joinpath("__init__.py").is_file()
+    return path.suffix in (".py", ".so")
 
 
 def _linked_from(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,10 @@ class EmbeddingFailed(Unavailable):
     """The embedding could not be computed right now; try again."""
 
 
+class EmbeddingRefused(EmbeddingFailed):
+    """The embedding server does not take these texts."""
+
+
 class NotEmbeddable(Invalid):
     """This text has no embedding: it is empty or is no text."""
 

@@ -8,12 +8,19 @@ import numpy as np
 import stamina
 from numpy.typing import NDArray
 
-from backend.embeddings.providers.contract import EmbeddingFailed, require_texts, to_unit_rows
+from backend.embeddings.providers.contract import (
+    EmbeddingFailed,
+    EmbeddingRefused,
+    require_texts,
+    to_unit_rows,
+)
 
 MAX_BATCH: Final = 128
 ATTEMPTS: Final = 4
 _TIMEOUT: Final = httpx2.Timeout(60, connect=5)
 _MAX_WAIT_SECONDS: Final = 20.0
+#: What servers answer to texts that are too long or otherwise not to their taste.
+_ABOUT_TEXTS: Final = (400, 413, 422)
 
 
 class _TryAgain(Exception):
@@ -64,8 +71,9 @@ class OpenAIEmbedder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of `texts`, shape (len(texts), dimensions).
 
-        Raises `NotEmbeddable` for a blank text and `EmbeddingFailed` when the server cannot be reached,
-        refuses, or answers with anything but one vector of the right length per text.
+        Raises `NotEmbeddable` for a blank text, `EmbeddingRefused` when the server does not take the texts, and
+        `EmbeddingFailed` when it cannot be reached, refuses everybody, or answers with anything but one vector of the
+        right length per text.
         """
         require_texts(texts)
         batches = [list(texts[first : first + MAX_BATCH]) for first in range(0, len(texts), MAX_BATCH)]
@@ -94,9 +102,8 @@ class OpenAIEmbedder:
             raise _TryAgain(response.status_code, _asked_wait(response))
         if response.status_code != httpx2.codes.OK:
             # What the server says may repeat the texts or the key; its number says enough.
-            raise EmbeddingFailed(
-                f"The embedding server refused the request (status {response.status_code})."
-            )
+            refused = EmbeddingRefused if response.status_code in _ABOUT_TEXTS else EmbeddingFailed
+            raise refused(f"The embedding server refused the request (status {response.status_code}).")
         return response
 
 

@@ -27,6 +27,8 @@ SIGN_OUT: Final = "/api/desk/sign-out"
 _SOURCES: Final = 10
 #: Characters of a passage that are shown there.
 _PREVIEW: Final = 300
+#: Characters of a question: it is part of an address, which proxies bound to 8 KB, and may need nine bytes each.
+_QUESTION: Final = 800
 #: Files of one page of the list.
 FILES_SHOWN: Final = 100
 _REFRESH_SECONDS: Final = 2
@@ -61,7 +63,7 @@ def ask_page(frame: Frame, question: str, answer: SearchAnswer | None, *, messag
     body = f"""<h1>Ask your documents</h1>
 {_warning(message)}<form class="ask" method="get" action="{ASK}" role="search">
 <label class="hidden" for="q">Question</label>
-<input type="search" id="q" name="q" value="{escape(question)}" maxlength="4000" required autofocus>
+<input type="search" id="q" name="q" value="{escape(question)}" maxlength="{_QUESTION}" required autofocus>
 <button type="submit">Ask</button>
 </form>
 """
@@ -196,7 +198,7 @@ def _source(number: int, answer: SearchAnswer, source: SourceView) -> str:
 def _beginning(passage: str) -> str:
     """How a passage begins, without its headings and marks."""
     words = " ".join(sentence.text for sentence in split_sentences(passage)) or plain(passage)
-    return shorten(words, _PREVIEW, placeholder=" …")
+    return shorten(visible(words), _PREVIEW, placeholder=" …")
 
 
 def _address(answer: SearchAnswer, place: CitationView | SourceView) -> str:

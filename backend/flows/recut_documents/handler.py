@@ -76,15 +76,14 @@ class RecutHandler:
         """The same."""
 
     def _cut(self, claim: Claim, stored: StoredText, config: ParserConfig) -> None:
-        is_of_source = stored.connector_id is not None
-        is_too_short = stored.is_shortened and stored.shortened_to != config.max_characters
         try:
-            made = None if is_of_source else self._read_original(claim, stored, config)
+            original = None if stored.connector_id else self._read_original(claim, stored, config)
+            made = original
             if not isinstance(made, NewDocument):
                 made = cut_again(
                     stored,
                     # There may be more in a file that cannot be read now: it is tried again the next time.
-                    shortened_to=config.max_characters if made is None else stored.shortened_to,
+                    shortened_to=config.max_characters if original is None else stored.shortened_to,
                     embedder=self.embedder_for(claim.tenant_id),
                     config=config,
                     reader=self.reader,
@@ -94,18 +93,20 @@ class RecutHandler:
         except StateError as error:
             _log.warning("document stays cut as it was", document=str(stored.id), reason=error.message)
             return
+        is_too_short = stored.is_shortened and stored.shortened_to != config.max_characters
         with self.db.transaction(claim.tenant_id) as session:
             JobRepository(session).hold(claim, progressed=True)
             cuts = CutRepository(session)
             # What its source has replaced meanwhile is cut as it should be.
             if cuts.hold(claim.tenant_id, stored):
                 store_all(session, claim.tenant_id, stored.connector_id, [made])
-                if is_too_short and stored.connector_id is not None:
-                    # There is more of it at its source.
+                if original is None and is_too_short:
+                    # There is more of it where it came from, be that a source or an imported folder.
                     cuts.forget_content(claim.tenant_id, stored.id)
-                    SyncItemRepository(session).forget_revisions(
-                        claim.tenant_id, stored.connector_id, [stored.external_id]
-                    )
+                    if stored.connector_id is not None:
+                        SyncItemRepository(session).forget_revisions(
+                            claim.tenant_id, stored.connector_id, [stored.external_id]
+                        )
 
     def _read_original(
         self, claim: Claim, stored: StoredText, config: ParserConfig

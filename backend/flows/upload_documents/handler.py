@@ -17,7 +17,7 @@ from backend.documents.parsing.reader import DocumentReader
 from backend.documents.review.repository import ReviewRepository
 from backend.documents.rows import NewDocument
 from backend.documents.uploads.repository import UploadRepository, take
-from backend.embeddings.providers.contract import Embedder
+from backend.embeddings.providers.contract import Embedder, EmbeddingRefused
 from backend.errors import Unavailable
 from backend.flows.ingest_document.store import store_all
 from backend.flows.upload_documents.flow import enqueue_reading, upload_ids_of
@@ -30,8 +30,11 @@ UPLOADS = Counter("secondbrain_uploads_total", "Files handed in that this proces
 #: After so long what was read is stored, and the rest is for whoever is free.
 _SECONDS: Final = 2.0
 #: What is not there for a while, such as a model's server, is waited for: the files are nowhere else.
-_LOOK_AGAIN: Final = timedelta(minutes=1)
 _PATIENCE: Final = timedelta(days=1)
+_FIRST_LOOK: Final = timedelta(minutes=1)
+_LAST_LOOK: Final = timedelta(hours=1)
+#: Of a job's args: since when it waits.
+_SINCE: Final = "waiting_since"
 _CANCELLED: Final = "It was cancelled."
 
 
@@ -64,10 +67,8 @@ class UploadHandler:
             made = list(self._read(claim, uploads, should_stop))
         except Unavailable as error:
             # Of several each is tried alone first.
-            if len(upload_ids) > 1 or any(datetime.now(UTC) - u.created_at > _PATIENCE for u in uploads):
+            if len(upload_ids) > 1 or isinstance(error, EmbeddingRefused) or not self._wait(claim, error):
                 raise
-            with self.db.transaction(claim.tenant_id) as session:
-                JobRepository(session).postpone(claim, _LOOK_AGAIN, because=error.message)
             return
         with self.db.transaction(claim.tenant_id) as session:
             # First: what follows is written only by whom the job belongs to.
@@ -100,6 +101,18 @@ class UploadHandler:
             embedder = self.embedder_for(claim.tenant_id)
             config = self.configs.current(claim.tenant_id, ParserConfig)
             yield upload, read_upload(upload, embedder=embedder, config=config, reader=self.reader)
+
+    def _wait(self, claim: Claim, error: Unavailable) -> bool:
+        """Has the job tried again later, ever more rarely and without counting tries; False if it has waited long."""
+        now = datetime.now(UTC)
+        since = datetime.fromisoformat(str(claim.args.get(_SINCE, now.isoformat())))
+        if now - since > _PATIENCE:
+            return False
+        delay = min(max((now - since) / 4, _FIRST_LOOK), _LAST_LOOK)
+        args = {**claim.args, _SINCE: since.isoformat()}
+        with self.db.transaction(claim.tenant_id) as session:
+            JobRepository(session).postpone(claim, delay, because=error.message, args=args)
+        return True
 
     def _goes_on(self, session: Session, claim: Claim) -> bool:
         """Whether nobody has cancelled the job; else it ends here, and none of its files becomes a document."""

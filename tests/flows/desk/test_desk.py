@@ -68,7 +68,13 @@ def test_browser_at_the_front_door_is_led_to_the_desk_and_asked_who_it_is(web: I
     assert (led.status_code, led.headers["Location"]) == (302, "/api/desk")
     text = shown(browser, "/api/desk", 401)
     assert 'name="next" value="/api/desk"' in text
-    assert 'name="next" value="/api/desk/ask?q=why%3F"' in shown(browser, "/api/desk/ask?q=why%3F", 401)
+    for question in ("why%3F", "*+more", "%E6%B8%AF" * 100):
+        address = f"/api/desk/ask?q={question}"
+        assert f'name="next" value="{address}"' in shown(browser, address, 401)
+    # What was sent is not sent again; but one is led back to the desk.
+    sent = browser.post("/api/desk/feedback", data={"rating": "up"}, headers=HTML)
+    assert sent.status_code == 401
+    assert 'name="next" value="/api/desk"' in sent.text
 
 
 def test_answer_links_each_citation_to_its_place(

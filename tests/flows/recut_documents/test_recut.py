@@ -357,6 +357,9 @@ def test_beginning_without_an_original_is_cut_once(scene: Scene) -> None:
     assert scene.ask(ParserConfig())[1] == 1
     scene.work(config=ParserConfig())
     assert scene.ask(ParserConfig()) == (None, 0)
+    # Where it was imported from there is more: seen there again, it is taken for changed.
+    unknown = "SELECT external_id FROM documents WHERE tenant_id = %s AND content_sha256 = decode(repeat('00', 32), 'hex')"
+    assert scene.rows(unknown) == [("long",)]
 
 
 def test_what_a_document_was_judged_to_be_stays_while_there_is_more_of_it_at_its_source(scene: Scene) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from backend.documents.parsing.failures import ReaderUnavailable
-from backend.embeddings.providers.contract import EmbeddingFailed
+from backend.embeddings.providers.contract import EmbeddingFailed, EmbeddingRefused
 from backend.flows.deactivate.flow import deactivate_tenant
 from backend.flows.follow_jobs.flow import follow_job, stop_job
 from backend.flows.upload_documents.flow import MAX_ATTEMPTS
@@ -98,9 +98,44 @@ def test_what_is_not_there_for_a_day_is_not_waited_for(
 
     model.before = fail
     hand_in(bench, account, "The first.")
+    bench.work()
+    waited = "UPDATE jobs SET run_at = now(), args = args || jsonb_build_object('waiting_since', now() - %s::interval)"
+    with alone.admin() as connection:
+        connection.execute(waited, ("2 hours",))
+    bench.work()
+    with alone.admin() as connection:
+        looks = connection.execute(
+            "SELECT run_at - now() BETWEEN interval '29 min' AND interval '31 min' FROM jobs"
+        ).fetchone()
+        connection.execute(waited, ("25 hours",))
+    assert looks == (True,)
+    with pytest.raises(EmbeddingFailed):
+        bench.work()
+
+
+def test_outage_is_waited_for_however_old_the_file_is(
+    bench: Bench, account: Account, alone: TestDatabase, model: Model
+) -> None:
+    def fail(_texts: Sequence[str]) -> None:
+        raise EmbeddingFailed
+
+    model.before = fail
+    (upload_id,) = hand_in(bench, account, "The first.")
     with alone.admin() as connection:
         connection.execute("UPDATE uploads SET created_at = now() - interval '25 h'")
-    with pytest.raises(EmbeddingFailed):
+    bench.work()
+    assert states(alone, account) == {upload_id: ("waiting", None)}
+
+
+def test_text_that_the_model_refuses_is_not_tried_for_a_day(
+    bench: Bench, account: Account, model: Model
+) -> None:
+    def fail(_texts: Sequence[str]) -> None:
+        raise EmbeddingRefused
+
+    model.before = fail
+    hand_in(bench, account, "The first.")
+    with pytest.raises(EmbeddingRefused):
         bench.work()
 
 
