@@ -130,6 +130,11 @@ def test_packages_are_found_wherever_they_are_installed(tmp_path: Path) -> None:
     (cache / "2" / "linked_whole" / "__init__.py").write_text("fact = 2")
     (site / "linked_whole").symlink_to(cache / "2" / "linked_whole")
     (other / "password").write_text("hunter2")
+    # A link to something else opens nothing beside it.
+    (site / "linking").mkdir()
+    (other / "version").write_text("1")
+    (site / "linking" / "version").symlink_to(other / "version")
+    (site / "whole").symlink_to(other)
     found = subprocess.run(
         [sys.executable, "-P", "-c", _IMPORTING.replace("SECRET", repr(str(other / "password")))],
         check=True,

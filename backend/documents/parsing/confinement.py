@@ -80,14 +80,26 @@ def _is_code(path: Path) -> bool:
 
 
 def _linked_from(folder: Path) -> Iterator[Path]:
-    """Where packages really are that an installer has only linked into `folder`, whole or file by file."""
+    """Where packages really are that an installer has only linked into `folder`, whole or file by file. A folder counts if
+    it is called as the package is; other links, such as one to a file of the system, open that file alone."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            path = Path(entry.path)
             if entry.is_symlink():
-                yield path.resolve()
+                target = Path(entry.path).resolve()
+                if target.name == entry.name or target.is_file():
+                    yield target
             elif entry.is_dir():
-                with suppress(OSError), os.scandir(path) as files:
-                    linked = next((file for file in files if file.is_symlink()), None)
-                if linked is not None:
-                    yield Path(linked.path).resolve().parent
+                yield from _linked_into(Path(entry.path))
+
+
+def _linked_into(package: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(package) as files:
+        for file in files:
+            if file.is_symlink():
+                target = Path(file.path).resolve()
+                if target.parent.name == package.name:
+                    # The others are there as well.
+                    yield target.parent
+                    return
+                if target.is_file():
+                    yield target

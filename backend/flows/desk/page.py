@@ -244,7 +244,7 @@ def _list(files: Files) -> str:
 
 
 def _row(upload: Upload) -> str:
-    name = f"<bdi>{escape(visible(upload.title or upload.file_name))}</bdi>"
+    name = f"<bdi>{escape(visible(upload.title or upload.file_name)) or 'Untitled'}</bdi>"
     if upload.state == "stored":
         name = f'<a href="/api/document/{upload.id}/view" target="_blank" rel="noopener">{name}</a>'
         became = "Ready"
