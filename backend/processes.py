@@ -1,9 +1,15 @@
 """Starts a web instance or a worker, with nothing in memory that only people at a terminal use."""
 
+import ctypes
 import os
 import sys
+from typing import Final
 
 from backend.settings import Settings
+
+#: Of glibc's mallopt: blocks of as many bytes or more are given back to the system when they are freed.
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BLOCK: Final = 4 * 1024 * 1024
 
 
 def run_web() -> None:
@@ -43,3 +49,6 @@ def _stay_small() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # structlog takes it along when it is installed, for tracebacks in colour: 4 MB. None means "not there".
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        # Else it is raised by what is freed, and a process keeps room for the largest files it has seen.
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)

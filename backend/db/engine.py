@@ -32,6 +32,8 @@ _SILENT_MILLISECONDS = 30_000
 #: silence. Before that it is enough to look whether the server has hung up, which costs no round trip.
 _ASKED_AFTER_SECONDS: Final = 15.0
 _IDLE_SINCE: Final = "idle_since"
+#: Of a connection that is not to be used again.
+SPENT: Final = "spent"
 _LIMITS = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
 
 
@@ -143,6 +145,9 @@ def create_engine(url: str, *, pool_size: int, application_name: str) -> Engine:
 
     @event.listens_for(engine, "checkin")
     def _on_checkin(_connection: Any, record: Any) -> None:
+        if record.info.pop(SPENT, False):
+            # The pool makes another one when it is asked for it.
+            record.invalidate()
         record.info[_IDLE_SINCE] = time.monotonic()
 
     @event.listens_for(engine, "checkout")

@@ -16,13 +16,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # what a transaction hands out; others take its name from here
 from sqlalchemy.orm import sessionmaker
 
-from backend.db.engine import OPERATOR_ROLE
+from backend.db.engine import OPERATOR_ROLE, SPENT
 from backend.db.notify import Channel, Notifier
 from backend.db.pipeline import PIPELINE, Command
 from backend.db.statement import OneStatement, Statements, wrapped
 from backend.errors import Unavailable
 
 _HINTS = "hints"
+#: libpq keeps room for as many bytes as it has carried at once, for as long as a connection lives.
+_MUCH: Final = 4 * 1024 * 1024
 _BEGIN: Final = Command(b"BEGIN")
 _SET_TENANT: Final = b"SELECT set_config('app.tenant_id', $1, true)"
 _SET_OPERATOR: Final = Command(f"SELECT set_config('role', '{OPERATOR_ROLE}', true)".encode())
@@ -101,7 +103,10 @@ class Database:
                     pooled.info[PIPELINE].run(_BEGIN, who)
                 except psycopg.Error as error:
                     raise wrapped(error) from error
-                yield session
+                try:
+                    yield session
+                finally:
+                    pooled.info[SPENT] = SPENT in session.info
 
     @contextmanager
     def _hints(self) -> Iterator[set[tuple[Channel, str]]]:
@@ -127,7 +132,7 @@ class StatementUnit:
     A class, not a generator: what it costs is a good part of what such a statement costs.
     """
 
-    __slots__ = ("_before", "_engine", "_hints", "_notifier", "_pooled", "_statements")
+    __slots__ = ("_before", "_engine", "_hints", "_info", "_notifier", "_pooled", "_statements")
 
     def __init__(self, engine: Engine, notifier: Notifier, statements: Statements, before: Command) -> None:
         self._engine = engine
@@ -146,11 +151,12 @@ class StatementUnit:
             raise (DatabaseUnavailable if is_outage(made) else made) from error
         statement = OneStatement(self._pooled.info[PIPELINE], self._statements, self._before)
         statement.info[_HINTS] = self._hints
+        self._info = statement.info
         return statement
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not self._pooled.info[PIPELINE].is_clean:
-            # Broken, or left while an answer was under way.
+        if SPENT in self._info or not self._pooled.info[PIPELINE].is_clean:
+            # It has carried much, is broken, or was left while an answer was under way.
             self._pooled.invalidate()
         self._pooled.close()
         if error is None:
@@ -166,6 +172,13 @@ def hint(session: Unit, channel: Channel, *ids: object) -> None:
     Ids and versions only. A hint may be lost; whoever listens also polls, and the row is the truth.
     """
     session.info[_HINTS].add((channel, ":".join(map(str, ids))))
+
+
+def has_carried(unit: Unit, size: int) -> None:
+    """Says that so many bytes went through the unit's connection at once: after many it is closed when the unit ends, with
+    the memory it would keep for the next."""
+    if size > _MUCH:
+        unit.info[SPENT] = True
 
 
 def _tenant(tenant_id: UUID) -> Command:

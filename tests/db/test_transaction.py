@@ -16,6 +16,7 @@ from backend.db.transaction import (
     Database,
     DatabaseUnavailable,
     Session,
+    has_carried,
     hint,
     is_outage,
     is_value_refused,
@@ -170,6 +171,33 @@ def test_next_tenant_sees_nothing_of_the_one_before(single: Database, database: 
     for account in (first, second, first):
         with single.transaction(account.tenant_id) as session:
             assert session.scalars(text("SELECT email FROM users")).all() == [account.email]
+
+
+@pytest.mark.parametrize("kind", ["transaction", "statement"])
+@pytest.mark.parametrize("size", [0, 5 * 1024 * 1024])
+def test_connection_that_has_carried_much_is_not_used_again(
+    single: Database, account: Account, kind: str, size: int
+) -> None:
+    """It would keep room for as much for as long as it lives."""
+    seen = set()
+    for _ in range(2):
+        with getattr(single, kind)(account.tenant_id) as unit:
+            ((pid,),) = unit.execute(text("SELECT pg_backend_pid()"), {}).all()
+            has_carried(unit, size)
+        seen.add(pid)
+    assert len(seen) == (2 if size else 1)
+
+
+def test_connection_that_has_carried_much_is_not_used_again_after_an_error(
+    single: Database, account: Account
+) -> None:
+    seen = []
+    for _ in range(2):
+        with pytest.raises(StateError), single.transaction(account.tenant_id) as session:
+            seen.append(session.scalar(text("SELECT pg_backend_pid()")))
+            has_carried(session, 5 * 1024 * 1024)
+            raise StateError
+    assert len(set(seen)) == 2
 
 
 def test_tenant_id_is_a_value_not_a_piece_of_sql(single: Database, account: Account) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from backend.db.notify import Channel
-from backend.db.transaction import Unit, hint
+from backend.db.transaction import Unit, has_carried, hint
 from backend.documents.models import Document, Upload
 from backend.errors import NotFound, TooLarge
 
@@ -42,17 +42,28 @@ class NewUpload:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far a workspace's files are: of `total` handed in since the oldest that still waits, `waiting` do."""
+    """How far a workspace's files are: `waiting` of `total` wait, the others ended since the oldest of these came."""
 
     waiting: int
     total: int
 
 
+_TAKEN: Final = [
+    "id",
+    "file_name",
+    "title",
+    "mime_type",
+    "url",
+    "classification",
+    "body",
+    "uploaded_by",
+    "created_at",
+]
 _TAKE: Final = text(
-    """
-    SELECT id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at FROM uploads
+    f"""
+    SELECT {", ".join(_TAKEN)} FROM uploads
     WHERE tenant_id = :tenant_id AND id = ANY (:upload_ids) AND state = :state
-    """
+    """  # noqa: S608 - constants
 )
 # Locked by id, as `add_many` locks them: or two transactions would wait for each other.
 _END: Final = text(
@@ -159,6 +170,7 @@ class UploadRepository:
             ).returning(Upload),
             execution_options={"populate_existing": True},
         )
+        has_carried(self._session, sum(len(file.body) for file in files.values()))
         return {upload.sha256: upload for upload in uploads}
 
     def end_many(self, tenant_id: UUID, reasons: Mapping[UUID, str | None]) -> frozenset[UUID]:
@@ -192,18 +204,19 @@ class UploadRepository:
         return self._session.scalars(query.limit(limit).offset(offset)).all()
 
     def reading(self, tenant_id: UUID) -> Reading:
-        """How far those handed in last are."""
+        """How far those are that were handed in last, in one request or many."""
         oldest = (
             select(func.min(Upload.created_at))
             .where(Upload.tenant_id == tenant_id, Upload.state == "waiting")
             .scalar_subquery()
         )
-        waiting, total = self._session.execute(
-            select(func.count().filter(Upload.state == "waiting"), func.count()).where(
-                Upload.tenant_id == tenant_id, Upload.created_at >= oldest
-            )
-        ).one()
-        return Reading(waiting, total)
+        # Not by when they were handed in: the oldest that waits is ever younger.
+        counts = (
+            func.count().filter(Upload.state == "waiting"),
+            func.count().filter(Upload.finished_at >= oldest),
+        )
+        waiting, done = self._session.execute(select(*counts).where(Upload.tenant_id == tenant_id)).one()
+        return Reading(waiting, waiting + done)
 
     def usage(self, tenant_id: UUID) -> tuple[int, int]:
         """(files, bytes) kept."""
@@ -228,6 +241,7 @@ class UploadRepository:
         ).one_or_none()
         if row is None or row[1] is None:
             raise OriginalNotFound
+        has_carried(self._session, len(row[1]))
         return row[0], row[1]
 
     def list_with_original(self, tenant_id: UUID, document_ids: Collection[UUID]) -> frozenset[UUID]:
@@ -280,20 +294,7 @@ def take_again(unit: Unit, tenant_id: UUID, upload_id: UUID) -> Upload | None:
 
 def _with_bytes(unit: Unit, tenant_id: UUID, upload_ids: Sequence[UUID], state: str) -> list[Upload]:
     values = {"tenant_id": tenant_id, "upload_ids": list(upload_ids), "state": state}
-    rows = unit.execute(_TAKE, values).all()
-    found = {
-        upload_id: Upload(
-            tenant_id=tenant_id,
-            id=upload_id,
-            file_name=file_name,
-            title=title,
-            mime_type=mime_type,
-            url=url,
-            classification=classification,
-            body=body,
-            uploaded_by=uploaded_by,
-            created_at=created_at,
-        )
-        for upload_id, file_name, title, mime_type, url, classification, body, uploaded_by, created_at in rows
-    }
+    rows = (dict(zip(_TAKEN, row, strict=True)) for row in unit.execute(_TAKE, values).all())
+    found = {row["id"]: Upload(tenant_id=tenant_id, **row) for row in rows}
+    has_carried(unit, sum(len(upload.body or b"") for upload in found.values()))
     return [found[upload_id] for upload_id in upload_ids if upload_id in found]

@@ -83,6 +83,8 @@ def files_page(frame: Frame, files: Files, *, may_add: bool, message: str = "") 
             f'<p><label>{done} of {files.reading.total} processed <progress value="{done}"'
             f' max="{files.reading.total}"></progress></label></p>\n'
         )
+    if shows_form and is_reading:
+        body += f'<p><a href="{FILES}">Follow them</a></p>\n'
     if shows_form:
         body += _form(frame, files)
     elif may_add:

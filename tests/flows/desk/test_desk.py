@@ -199,6 +199,24 @@ def test_more_files_than_one_request_of_the_api_may_bring_are_taken(web: Instanc
     assert shown(browser, "/api/desk/files?offset=100").count("Processing") == 20
 
 
+def test_files_that_came_one_after_another_are_followed_together(
+    own_database: TestDatabase, embedder: Any
+) -> None:
+    with web_instance(own_database, "desk") as web:
+        browser = browser_of(web, web.sign_in())
+        given = confirmation(shown(browser, "/api/desk/files"))
+        for n in range(4):
+            assert hand_in(browser, given, {f"{n}.md": f"# Note {n}\n\nwords".encode()}).status_code == 303
+        bench = Bench(own_database, embedder)
+        claim = bench.claim()
+        assert claim is not None
+        bench.handler.run(claim, lambda: False)
+        assert "1 of 4 processed" in shown(browser, "/api/desk/files")
+        assert 'href="/api/desk/files">Follow them' in shown(browser, "/api/desk/files?add=1")
+        bench.work()
+        assert "processed" not in shown(browser, "/api/desk/files")
+
+
 def test_folder_may_be_larger_than_any_other_request_but_no_file_in_it(database: TestDatabase) -> None:
     limits = {"MAX_REQUEST_BYTES": "10000", "MAX_FOLDER_BYTES": "100000"}
     with web_instance(database, "desk", **limits) as small:
