@@ -48,7 +48,7 @@ class Reading:
     total: int
 
 
-_TAKEN: Final = [
+_TAKEN: Final = (
     "id",
     "file_name",
     "title",
@@ -58,7 +58,7 @@ _TAKEN: Final = [
     "body",
     "uploaded_by",
     "created_at",
-]
+)
 _TAKE: Final = text(
     f"""
     SELECT {", ".join(_TAKEN)} FROM uploads
