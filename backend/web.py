@@ -4,6 +4,7 @@ The only module besides `app.py` and the `routes.py` files that knows Flask.
 """
 
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
@@ -217,8 +218,8 @@ def prefers_html() -> bool:
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
-def html(text: str, status: int = 200, *, form_action: str = "'none'") -> Response:
-    """A page of `backend.pages`."""
+def html(text: str | Iterator[str], status: int = 200, *, form_action: str = "'none'") -> Response:
+    """A page of `backend.pages`, whole or as it comes."""
     response = Response(text, status=status, mimetype="text/html")
     response.headers["Content-Security-Policy"] = policy(form_action=form_action)
     response.headers["Referrer-Policy"] = "no-referrer"

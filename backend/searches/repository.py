@@ -39,8 +39,9 @@ class SearchLogRepository:
         confidence: float,
         results: Sequence[Mapping[str, Any]],
         seconds: float,
+        search_id: UUID | None = None,
     ) -> UUID:
-        """Writes a search down; its id."""
+        """Writes a search down; its id, which may be one of `new_id`."""
         return self._session.execute(
             insert(Search)
             .values(
@@ -53,9 +54,15 @@ class SearchLogRepository:
                 result_count=len(results),
                 results=[dict(result) for result in results[:KEPT_RESULTS]],
                 milliseconds=round(1000 * seconds),
+                **({"id": search_id} if search_id else {}),
             )
             .returning(Search.id)
         ).scalar_one()
+
+    def new_id(self) -> UUID:
+        """The id of a search that is written down later, for links that are shown before."""
+        made: UUID = self._session.execute(select(func.uuidv7())).scalar_one()
+        return made
 
     def click(self, tenant_id: UUID, user_id: UUID, search_id: UUID, document_id: UUID) -> None:
         """Notes that a document was opened from the answer, once. Raises SearchNotFound, also for somebody else's."""

@@ -25,6 +25,7 @@ def log_search(
     query: str,
     reply: Reply,
     seconds: float,
+    search_id: UUID | None = None,
 ) -> UUID | None:
     """The search's id in the log; None if it is not there. An answer never fails for its log."""
     SEARCHES.labels(reply.kind).inc()
@@ -48,6 +49,7 @@ def log_search(
                     for hit in reply.hits
                 ],
                 seconds=seconds,
+                search_id=search_id,
             )
     except Exception:  # noqa: BLE001 - logged; whatever is wrong with the log, the answer stands
         _log.exception("search not logged")

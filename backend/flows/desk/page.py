@@ -33,6 +33,13 @@ _QUESTION: Final = 800
 FILES_SHOWN: Final = 100
 _REFRESH_SECONDS: Final = 2
 _MARKER = re.compile(r"\[Source (\d+)\]")
+_ANSWER: Final = '<section aria-label="Answer">\n<p class="answer">'
+_ANSWER_END: Final = "</p>\n</section>\n"
+#: In no page.
+_SLOT: Final = "\0"
+
+#: (as typed, as searched for)
+Corrections = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,29 @@ def ask_page(frame: Frame, question: str, answer: SearchAnswer | None, *, messag
     if answer is not None:
         body += _answer(frame, answer)
     return page(question or "Ask", _navigation(frame, here=DESK) + body, is_wide=True)
+
+
+def live_page(frame: Frame, question: str, corrections: Corrections) -> tuple[str, str]:
+    """The page up to the answer's first sentence, and the end of it, behind what `live_end` gives."""
+    whole = ask_page(frame, question, None).replace("</main>", f"{_SLOT}</main>")
+    before, _, after = whole.partition(_SLOT)
+    return f"{before}{_searched(corrections)}{_ANSWER}", after
+
+
+def live_sentence(text: str, citations: Sequence[CitationView], search_id: str) -> str:
+    """A sentence of the answer with its citations."""
+    return _linked(text, citations, search_id)
+
+
+def live_end(frame: Frame, answer: SearchAnswer) -> str:
+    """What follows the answer."""
+    cut = "" if answer.is_complete else _warning("The language model broke off here; ask again.")
+    return f"{_ANSWER_END}{cut}{_below(frame, answer)}"
+
+
+def live_failure(message: str) -> str:
+    """What follows an answer that cannot be finished."""
+    return f"{_ANSWER_END}{_warning(message)}"
 
 
 def files_page(frame: Frame, files: Files, *, may_add: bool, message: str = "") -> str:
@@ -122,18 +152,23 @@ def thanks_page(frame: Frame) -> str:
 
 
 def _answer(frame: Frame, answer: SearchAnswer) -> str:
-    searched = ""
-    if answer.corrections:
-        meant = ", ".join(
-            f"<em>{escape(one['to'])}</em> instead of <em>{escape(one['from'])}</em>"
-            for one in answer.corrections
-        )
-        searched = f'<p class="note">Searched for {meant}.</p>\n'
+    said = _linked(answer.answer, answer.citations, answer.search_id)
+    corrections = [(one["from"], one["to"]) for one in answer.corrections]
+    return f"{_searched(corrections)}{_ANSWER}{said}{_ANSWER_END}{_below(frame, answer)}"
+
+
+def _searched(corrections: Corrections) -> str:
+    if not corrections:
+        return ""
+    meant = ", ".join(
+        f"<em>{escape(to)}</em> instead of <em>{escape(typed)}</em>" for typed, to in corrections
+    )
+    return f'<p class="note">Searched for {meant}.</p>\n'
+
+
+def _below(frame: Frame, answer: SearchAnswer) -> str:
     begin = f'<p><a href="{FILES}">Upload files</a></p>\n' if answer.is_empty_knowledge_base else ""
-    return f"""{searched}<section aria-label="Answer">
-<p class="answer">{_with_links(answer)}</p>
-</section>
-{begin}{_feedback(frame, answer)}{_sources(answer)}"""
+    return f"{begin}{_feedback(frame, answer)}{_sources(answer)}"
 
 
 def _feedback(frame: Frame, answer: SearchAnswer) -> str:
@@ -155,16 +190,15 @@ def _feedback(frame: Frame, answer: SearchAnswer) -> str:
 """
 
 
-def _with_links(answer: SearchAnswer) -> str:
+def _linked(text: str, citations: Sequence[CitationView], search_id: str | None) -> str:
     """The answer's text, each marker a link that opens the document at the sentence."""
-    text = answer.answer
     pieces: list[str] = []
     done = 0
     # There is a citation for each marker, in their order.
-    for marker, cited in zip(_MARKER.finditer(text), answer.citations, strict=False):
+    for marker, cited in zip(_MARKER.finditer(text), citations, strict=False):
         pieces.append(escape(text[done : marker.start()]).rstrip(" "))
         pieces.append(
-            f' <a class="cite" href="{_address(answer, cited)}" target="_blank" rel="noopener"'
+            f' <a class="cite" href="{_address(search_id, cited)}" target="_blank" rel="noopener"'
             f' title="{escape(visible(cited.sentence))}">{cited.source}</a>'
         )
         done = marker.end()
@@ -192,7 +226,7 @@ def _source(number: int, answer: SearchAnswer, source: SourceView) -> str:
     where = f' <span class="note">{" · ".join(place)}</span>' if place else ""
     title = escape(visible(source.title)) or "Untitled"
     return (
-        f'<li><span class="number">{number}</span> <a href="{_address(answer, source)}" target="_blank" rel="noopener">'
+        f'<li><span class="number">{number}</span> <a href="{_address(answer.search_id, source)}" target="_blank" rel="noopener">'
         f"<bdi>{title}</bdi></a>{where}<blockquote>{escape(_beginning(source.content))}</blockquote></li>"
     )
 
@@ -203,11 +237,11 @@ def _beginning(passage: str) -> str:
     return shorten(visible(words), _PREVIEW, placeholder=" …")
 
 
-def _address(answer: SearchAnswer, place: CitationView | SourceView) -> str:
+def _address(search_id: str | None, place: CitationView | SourceView) -> str:
     """Opens the document there; on its way it is noted which search led to it."""
     query = {"document": place.doc_id, "start": str(place.start_offset), "end": str(place.end_offset)}
-    if answer.search_id is not None:
-        query["search"] = answer.search_id
+    if search_id is not None:
+        query["search"] = search_id
     return escape(f"{OPEN}?{urlencode(query)}")
 
 

@@ -1,7 +1,7 @@
 """/api/desk: asking and handing in files, as pages."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Literal
 from uuid import UUID
@@ -13,15 +13,17 @@ from pydantic import BaseModel, Field
 from backend.configs.schemas import UploadConfig
 from backend.documents.uploads.repository import UploadRepository
 from backend.errors import StateError
-from backend.flows.ask.flow import find, write
+from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.views import SearchAnswer, answer_view
 from backend.flows.desk.folder import Chosen, FolderTooLarge, megabytes
+from backend.flows.desk.live import stream_page
 from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page, thanks_page
 from backend.flows.desk.parts import FormBroken, Part, read_parts
 from backend.flows.upload_documents.flow import take_in
 from backend.marks import cookie_allowed, folder_allowed, form_allowed, session_only, shows_pages
 from backend.searches.repository import SearchLogRepository, SearchNotFound
+from backend.tenants.access import Principal
 from backend.tenants.repository import SessionRepository
 from backend.tenants.sign_in import SIGN_IN
 from backend.web import (
@@ -87,7 +89,7 @@ def ask_on_page(query: Asked) -> Response:
     if not question or not asks_from_here():
         return _page(ask_page(_frame(), question, None))
     try:
-        return _page(ask_page(_frame(), question, _answer(question)))
+        return _answered(question)
     except StateError as error:
         return _page(ask_page(_frame(), question, None, message=error.message), status_of(error))
 
@@ -181,7 +183,8 @@ def sign_out() -> Response:
     return response
 
 
-def _answer(question: str) -> SearchAnswer:
+def _answered(question: str) -> Response:
+    """The page with the answer; where a language model writes it, sent meanwhile."""
     who = principal()
     s = services()
     started = time.perf_counter()
@@ -195,20 +198,63 @@ def _answer(question: str) -> SearchAnswer:
         vocabulary=s.vocabulary,
         reranker=s.reranker,
     )
-    reply = write(found, s.chat_model)
-    seconds = time.perf_counter() - started
-    search_id = log_search(
-        s.db, s.configs, who.tenant_id, who.user_id, query=question, reply=reply, seconds=seconds
-    )
-    return answer_view(
+    frame = _frame()
+    if s.chat_model is None or not found.has_evidence:
+        finish, _ = _ways_to_end(who, question, started)
+        return _page(ask_page(frame, question, finish(write(found, s.chat_model))))
+    with s.db.transaction(who.tenant_id) as session:
+        search_id = SearchLogRepository(session).new_id()
+    finish, break_off = _ways_to_end(who, question, started, search_id)
+    pieces = stream_page(
+        frame,
         question,
-        reply,
+        found,
+        s.chat_model,
         public_url=s.settings.public_url,
-        seconds=seconds,
         search_id=search_id,
-        conversation_id=None,
-        with_sources=True,
+        finish=finish,
+        break_off=break_off,
     )
+    response = html(pieces, form_action="'self'")
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _ways_to_end(
+    who: Principal, question: str, started: float, search_id: UUID | None = None
+) -> tuple[Callable[[Reply], SearchAnswer], Callable[[Found], None]]:
+    """What is done with a reply, which is written down and shown; and if nobody waits for it. Usable after the request is
+    over: a page that is sent while it is written is."""
+    s = services()
+
+    def log(reply: Reply, seconds: float) -> UUID | None:
+        return log_search(
+            s.db,
+            s.configs,
+            who.tenant_id,
+            who.user_id,
+            query=question,
+            reply=reply,
+            seconds=seconds,
+            search_id=search_id,
+        )
+
+    def finish(reply: Reply) -> SearchAnswer:
+        seconds = time.perf_counter() - started
+        return answer_view(
+            question,
+            reply,
+            public_url=s.settings.public_url,
+            seconds=seconds,
+            search_id=log(reply, seconds),
+            conversation_id=None,
+            with_sources=True,
+        )
+
+    def break_off(found: Found) -> None:
+        log(left_unread(found), time.perf_counter() - started)
+
+    return finish, break_off
 
 
 def _files_page(query: Listing, *, message: str = "", status: int = 200) -> Response:
