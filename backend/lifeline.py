@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Final, cast
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -52,6 +52,24 @@ def end_with_parent(parent: int, sent: signal.Signals) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+@contextmanager
+def heard_signals() -> Iterator[int]:
+    """A file descriptor with a byte for each signal that this process handles from now on; for the main thread.
+
+    Waiting for one by reading it misses none. `signal.pause` and events do when it comes a moment before them: its handler
+    runs in Python only once they return.
+    """
+    heard, hears = os.pipe()
+    os.set_blocking(hears, False)
+    before = signal.set_wakeup_fd(hears, warn_on_full_buffer=False)
+    try:
+        yield heard
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(hears)
 
 
 def signal_group(group: int, sent: signal.Signals) -> None:

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 from typing import IO, Any, Final, Self
 
 from backend.errors import Unavailable
-from backend.lifeline import Guard, die_with_parent, end_groups
+from backend.lifeline import Guard, die_with_parent, end_groups, heard_signals
 
 _FIRST_DELAY_SECONDS: Final = 0.25
 _LONGEST_DELAY_SECONDS: Final = 30.0
@@ -71,12 +71,15 @@ class Supervisor:
         self._stopped = False
         self._signal_count = 0
         self._handlers: dict[signal.Signals, Any] = {}
+        self._heard = heard_signals()
+        self._signals = -1
         # Bounded, so that a child that talks faster than the terminal reads is slowed down, as with a pipe.
         self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=2000)
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._guard: Guard | None = None
 
     def __enter__(self) -> Self:
+        self._signals = self._heard.__enter__()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup asks for a hang-up to be ignored; a shell's background job is still to hear SIGINT.
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
@@ -98,6 +101,7 @@ class Supervisor:
             self._guard.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self._heard.__exit__(None, None, None)
 
     def say(self, text: str, name: str = "up") -> None:
         """Shows a text of ours among the children's lines; dropped if nobody has read for a second."""
@@ -147,7 +151,7 @@ class Supervisor:
         """Returns when a signal asks to stop."""
         with suppress(KeyboardInterrupt):
             while True:
-                signal.pause()
+                os.read(self._signals, 1)
 
     def stop(self) -> frozenset[int]:
         """Ends every child with all processes of its group: SIGTERM, then SIGKILL after the time of grace.

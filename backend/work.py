@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from datetime import timedelta
 
 import prometheus_client
@@ -39,6 +38,7 @@ from backend.jobs.upkeep import Chore
 from backend.jobs.worker import Worker
 from backend.jobs.workers.repository import WorkerRepository
 from backend.knowledge.repository import AliasRepository
+from backend.lifeline import heard_signals
 from backend.limits.repository import RateLimitRepository
 from backend.limits.repository import purge_expired as purge_idempotency_keys
 from backend.logs import configure_logging
@@ -216,12 +216,12 @@ def work(settings: Settings) -> None:
     )
     if settings.worker_metrics_port is not None:
         prometheus_client.start_http_server(settings.worker_metrics_port, addr=settings.host)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    worker.start()
-    _log.info("worker started", threads=settings.worker_threads, pid=os.getpid())
-    stop.wait()
+    with heard_signals() as signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: None)
+        worker.start()
+        _log.info("worker started", threads=settings.worker_threads, pid=os.getpid())
+        os.read(signals, 1)
     _log.info("worker stopping")
     worker.stop()
     reader.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.lifeline import is_alive
+from backend.lifeline import heard_signals, is_alive
 from backend.supervisor import ChildNotStarted, Supervisor
 
 #: Starts the children given as JSON ({name: program}) and says so; ends as told by a signal.
@@ -244,6 +244,17 @@ def test_closed_output_does_not_stop_anything(supervise: Supervise, tmp_path: Pa
     assert done.read_text() == "done"
     session.process.send_signal(signal.SIGINT)
     assert session.process.wait(timeout=15) == 0
+
+
+def test_signal_that_came_before_it_is_waited_for_is_heard() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
+    try:
+        with heard_signals() as signals:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert os.read(signals, 1) == bytes([signal.SIGUSR1])
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_wait_until_gives_up_on_child_that_keeps_ending() -> None:

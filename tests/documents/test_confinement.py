@@ -182,7 +182,7 @@ def test_packages_beside_this_one_are_found(tmp_path: Path) -> None:
 
 
 @needs_landlock
-def test_folder_of_the_checkout_is_not_readable() -> None:
+def test_folder_of_the_checkout_is_not_readable(tmp_path: Path) -> None:
     """There are settings in it; only the package is read."""
     root = Path(__file__).parents[2]
     script = (
@@ -197,7 +197,7 @@ def test_folder_of_the_checkout_is_not_readable() -> None:
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(root)},
     )
     assert "PermissionError" in found.stderr
 
