@@ -48,6 +48,7 @@ h2 { margin: 2rem 0 .75rem; font-size: 1.125rem }
 .ask { flex-wrap: nowrap; margin: 0 0 1.5rem }
 .ask input { margin: 0 }
 .answer { white-space: pre-line; font-size: 1.125rem; overflow-wrap: anywhere }
+.answer:empty::after { content: "Writing …"; color: var(--soft) }
 .cite, .number { display: inline-block; min-width: 1.5em; padding: 0 .35em; border-radius: .35rem; text-align: center;
   font-size: .8125rem; line-height: 1.5; background: var(--ground); border: 1px solid var(--line); text-decoration: none }
 .note { color: var(--soft); font-size: .875rem }
