@@ -24,15 +24,7 @@ from backend.errors import StateError, Unauthenticated, Unavailable
 from backend.marks import public
 from backend.rooms import ROUTES
 from backend.tenants.access import Principal, authenticate
-from backend.web import (
-    DESK,
-    Problem,
-    browser_principal,
-    prefers_html,
-    problem,
-    services,
-    status_of,
-)
+from backend.web import DESK, Problem, browser_principal, prefers_html, problem, services, status_of
 from backend.wiring import Services
 
 _log = structlog.get_logger(__name__)

@@ -26,12 +26,7 @@ from backend.documents.views import (
 )
 from backend.errors import Invalid
 from backend.marks import cookie_allowed, shows_pages
-from backend.web import (
-    Answer,
-    answer,
-    principal,
-    services,
-)
+from backend.web import Answer, answer, principal, services
 
 api = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 

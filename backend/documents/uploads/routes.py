@@ -10,12 +10,7 @@ from pydantic import BaseModel, Field
 from backend.documents.uploads.repository import UploadRepository
 from backend.documents.views import DocumentPath, UploadView, upload_view
 from backend.marks import cookie_allowed, shows_pages
-from backend.web import (
-    Answer,
-    answer,
-    principal,
-    services,
-)
+from backend.web import Answer, answer, principal, services
 
 api = APIBlueprint("uploads", __name__, abp_tags=[Tag(name="documents", description="What is known")])
 

@@ -12,15 +12,11 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringCon
 from backend.flows.ask.exchange import check_conversation, keep_exchange
 from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
-from backend.flows.ask.stream import stream_answer
+from backend.flows.ask.stream import Events, stream
 from backend.flows.ask.views import SearchAnswer, answer_view
 from backend.marks import only_reads
 from backend.search.repository import Filters
-from backend.web import (
-    answer,
-    principal,
-    services,
-)
+from backend.web import answer, principal, services
 
 api = APIBlueprint("search", __name__, abp_tags=[Tag(name="search", description="Questions and answers")])
 
@@ -80,16 +76,15 @@ def search_stream(body: Question) -> Response:
     """
     s = services()
     finish = _finish(body)
-    frames = stream_answer(
+    found = _find(body)
+    events = Events(
         body.query,
-        _find(body),
-        s.chat_model,
+        found,
         public_url=s.settings.public_url,
         with_sources=body.include_sources,
         request_id=g.request_id,
-        finish=finish,
-        break_off=_break_off(body),
     )
+    frames = stream(found, s.chat_model, events, finish=finish, break_off=_break_off(body))
     return Response(
         frames,
         mimetype="text/event-stream",

@@ -21,13 +21,7 @@ from backend.flows.watch_source.flow import watched_types
 from backend.marks import public
 from backend.pages import policy
 from backend.tenants.repository import TenantRepository
-from backend.web import (
-    Answer,
-    answer,
-    cookie_principal,
-    editor,
-    services,
-)
+from backend.web import Answer, answer, cookie_principal, editor, services
 
 api = APIBlueprint(
     "connect",

@@ -65,4 +65,6 @@ class Chosen:
 
 def megabytes(size: int) -> str:
     """A size in bytes as people read it."""
+    if size < 1024**2:
+        return f"{size / 1024:,.0f} KB"
     return f"{size / 1024**2:,.0f} MB" if size < 1024**3 else f"{size / 1024**3:,.1f} GB"

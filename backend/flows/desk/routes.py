@@ -15,9 +15,10 @@ from backend.documents.uploads.repository import UploadRepository
 from backend.errors import StateError
 from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
+from backend.flows.ask.stream import stream
 from backend.flows.ask.views import SearchAnswer, answer_view
 from backend.flows.desk.folder import Chosen, FolderTooLarge, megabytes
-from backend.flows.desk.live import stream_page
+from backend.flows.desk.live import LivePage
 from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page, thanks_page
 from backend.flows.desk.parts import FormBroken, Part, read_parts
 from backend.flows.upload_documents.flow import take_in
@@ -205,16 +206,8 @@ def _answered(question: str) -> Response:
     with s.db.transaction(who.tenant_id) as session:
         search_id = SearchLogRepository(session).new_id()
     finish, break_off = _ways_to_end(who, question, started, search_id)
-    pieces = stream_page(
-        frame,
-        question,
-        found,
-        s.chat_model,
-        public_url=s.settings.public_url,
-        search_id=search_id,
-        finish=finish,
-        break_off=break_off,
-    )
+    wording = LivePage(frame, question, found, public_url=s.settings.public_url, search_id=search_id)
+    pieces = stream(found, s.chat_model, wording, finish=finish, break_off=break_off)
     response = html(pieces, form_action="'self'")
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -13,12 +13,7 @@ from backend.connectors.repository import ConnectorRepository
 from backend.flows.list_sources.flow import SourcePath
 from backend.flows.receive_webhook.flow import NoSuchWebhook, ReceiveWebhook
 from backend.marks import public
-from backend.web import (
-    Answer,
-    administrator,
-    answer,
-    services,
-)
+from backend.web import Answer, administrator, answer, services
 
 api = APIBlueprint(
     "webhooks",

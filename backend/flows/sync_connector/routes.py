@@ -22,15 +22,7 @@ from backend.sync.progress.repository import SyncProgressRepository
 from backend.sync.repository import IDLE_AFTER_SECONDS, SyncRunNotFound, SyncRunRepository
 from backend.sync.stream import Viewer, error_of, follow, progress_of
 from backend.tenants.watch.repository import Holder
-from backend.web import (
-    Answer,
-    answer,
-    cookie_principal,
-    editor,
-    found_principal,
-    principal,
-    services,
-)
+from backend.web import Answer, answer, cookie_principal, editor, found_principal, principal, services
 
 api = APIBlueprint("sync", __name__, abp_tags=[Tag(name="sync", description="Syncing sources")])
 

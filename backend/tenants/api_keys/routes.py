@@ -13,12 +13,7 @@ from backend.tenants.access import Principal
 from backend.tenants.api_keys.repository import ApiKeyRepository, key_prefix
 from backend.tenants.models import ApiKey
 from backend.tenants.views import Name
-from backend.web import (
-    Answer,
-    answer,
-    principal,
-    services,
-)
+from backend.web import Answer, answer, principal, services
 
 api = APIBlueprint(
     "api_keys",

@@ -9,15 +9,7 @@ from backend.marks import public, shows_pages
 from backend.tenants.sign_up.page import sign_up_page
 from backend.tenants.sign_up.service import new_account
 from backend.tenants.views import SignUp
-from backend.web import (
-    DESK,
-    FormNotShown,
-    ask_to_sign_in,
-    asks_from_here,
-    html,
-    services,
-    status_of,
-)
+from backend.web import DESK, FormNotShown, ask_to_sign_in, asks_from_here, html, services, status_of
 
 api = APIBlueprint(
     "sign_up", __name__, url_prefix="/api/auth", abp_tags=[Tag(name="auth", description="Signing in")]

@@ -226,11 +226,11 @@ def test_folder_may_be_larger_than_any_other_request_but_no_file_in_it(database:
         sent = hand_in(browser, given, {**files, "large.bin": b"x" * 10_001})
         assert sent.status_code == 413
         assert "left out: 0.md, 1.md" not in sent.text
-        assert "Larger than 0 MB, and left out: large.bin." in sent.text
+        assert "Larger than 10 KB, and left out: large.bin." in sent.text
         assert "0 of 5 processed" in shown(browser, "/api/desk/files")
         refused = hand_in(browser, given, {f"{n}.md": b"x" * 9000 for n in range(12)})
         assert refused.status_code == 413
-        assert "together; up to 0 MB are taken at once" in refused.text
+        assert "together; up to 98 KB are taken at once" in refused.text
         assert "0 of 5 processed" in shown(browser, "/api/desk/files")
 
 

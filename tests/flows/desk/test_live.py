@@ -179,9 +179,9 @@ def test_what_fails_on_the_way_is_said_on_the_page(
         raise RuntimeError("secret words")
         yield
 
-    monkeypatch.setattr("backend.flows.desk.live.write_live", lambda *_args, **_more: fail())
+    monkeypatch.setattr("backend.flows.ask.stream.write_live", lambda *_args, **_more: fail())
     text = ask(browser).text
-    assert "Something went wrong on our side." in text
+    assert "Something went wrong on our side" in text
     assert "secret words" not in text
     assert text.rstrip().endswith("</html>")
     assert [outcome for _, outcome in logged(database, person)] == ["abandoned"]

@@ -108,7 +108,8 @@ def test_some_of_those_left_out_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 MB"), (32 * 1024**2, "32 MB"), (1024**3, "1.0 GB"), (2_600_000_000, "2.4 GB")]
+    ("size", "words"),
+    [(10_000, "10 KB"), (32 * 1024**2, "32 MB"), (1024**3, "1.0 GB"), (2_600_000_000, "2.4 GB")],
 )
 def test_sizes_in_words(size: int, words: str) -> None:
     assert megabytes(size) == words
