@@ -13,10 +13,6 @@ _BYTES_TOGETHER: Final = 8 * 1024 * 1024
 _NAMED: Final = 5
 
 
-class FolderTooLarge(TooLarge):
-    """These files are larger together than what is taken at once."""
-
-
 class FilesLeftOut(TooLarge):
     """Some files are too large."""
 

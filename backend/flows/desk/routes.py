@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http import HTTPStatus
+from itertools import chain
 from typing import Literal
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from backend.flows.ask.flow import Found, Reply, find, left_unread, write
 from backend.flows.ask.log import log_search
 from backend.flows.ask.stream import stream
 from backend.flows.ask.views import SearchAnswer, answer_view
-from backend.flows.desk.folder import Chosen, FolderTooLarge, megabytes
+from backend.flows.desk.folder import Chosen, megabytes
 from backend.flows.desk.live import LivePage
 from backend.flows.desk.page import FILES, FILES_SHOWN, Files, Frame, ask_page, files_page, thanks_page
 from backend.flows.desk.parts import FormBroken, Part, read_parts
@@ -149,16 +151,16 @@ def hand_in() -> Response:
     s = services()
     most, size = s.settings.max_folder_bytes, request.content_length or 0
     if size > most:
-        raise FolderTooLarge(
-            f"These files have {megabytes(size)} together; up to {megabytes(most)} are taken at once."
-        )
+        words = f"These files have {megabytes(size)} together; up to {megabytes(most)} are taken at once."
+        return _files_page(Listing(add="1"), message=words, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     request.max_content_length = most
     parts = read_parts(
         request.stream.read,
         request.mimetype_params.get("boundary", ""),
         most_bytes=s.settings.max_request_bytes,
     )
-    check_confirmed(who, _confirmation_in(parts))
+    given, parts = _confirmation_in(parts)
+    check_confirmed(who, given)
     quota = s.configs.current(who.tenant_id, UploadConfig).quota_bytes
     chosen = Chosen(s.settings.max_request_bytes)
     try:
@@ -268,13 +270,15 @@ def _files_page(query: Listing, *, message: str = "", status: int = 200) -> Resp
     return _page(files_page(_frame(), files, may_add=who.user.role != "viewer", message=message), status)
 
 
-def _confirmation_in(parts: Iterator[Part]) -> str:
-    """What the form carries before its files; nothing if it is none of ours."""
+def _confirmation_in(parts: Iterator[Part]) -> tuple[str, Iterator[Part]]:
+    """What the form carries before its files, nothing if it is none of ours; and what follows."""
     with suppress(FormBroken):
         first = next(parts, None)
         if first is not None and (first.name, first.file_name) == ("confirmation", None):
-            return (first.body or b"").decode(errors="replace")
-    return ""
+            return (first.body or b"").decode(errors="replace"), parts
+        if first is not None:
+            return "", chain([first], parts)
+    return "", parts
 
 
 def _frame() -> Frame:

@@ -231,6 +231,7 @@ def test_folder_may_be_larger_than_any_other_request_but_no_file_in_it(database:
         refused = hand_in(browser, given, {f"{n}.md": b"x" * 9000 for n in range(12)})
         assert refused.status_code == 413
         assert "together; up to 98 KB are taken at once" in refused.text
+        assert 'type="file"' in refused.text
         assert "0 of 5 processed" in shown(browser, "/api/desk/files")
 
 
@@ -248,6 +249,16 @@ def test_large_request_of_nobody_is_refused_unread(database: TestDatabase) -> No
         assert hand_in(expired, "", files).status_code == 401
         feedback = {"confirmation": "", "answer": "x" * 20_000}
         assert expired.post("/api/desk/feedback", data=feedback, headers=HTML).status_code == 401
+
+
+def test_whoever_shows_a_token_needs_no_confirmation_and_loses_no_file(web: Instance) -> None:
+    person = web.sign_in()
+    files = [(io.BytesIO(b"# One"), "1.md"), (io.BytesIO(b"# Two"), "2.md")]
+    sent = web.call(
+        "POST", "/api/desk/files", person, data={"files": files}, content_type="multipart/form-data"
+    )
+    assert sent.status_code == 303
+    assert "0 of 2 processed" in shown(browser_of(web, person), "/api/desk/files")
 
 
 def test_broken_form_is_said_on_the_page(web: Instance) -> None:
